@@ -1,0 +1,8 @@
+"""Run the command: ``python -m spirals``."""
+
+import sys
+
+from spirals.scenarios.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Top-ups: money from finite outside wealth, which takes time to arrive."""
+
+from spirals.simulation.kernel import kernel
+from spirals.simulation.state import Status
+
+__all__ = ["move_top_ups"]
+
+ACTIVE, CALLED, CLOSED = Status.ACTIVE, Status.CALLED, Status.CLOSED
+
+
+@kernel
+def move_top_ups(accounts, requests, step, transfer_steps):
+    """Start requested transfers and credit those that are due.
+
+    Parameters
+    ----------
+    requests : ndarray of shape (n_accounts,), int64
+        Amounts asked for [atoms]; cut to the outside wealth, then set to zero. One transfer per
+        account at a time: a request during a transfer is dropped.
+
+    Returns
+    -------
+    int
+        Amount credited in this step [atoms].
+    """
+    credited = 0
+    for a in range(len(accounts)):
+        account = accounts[a]
+        amount = requests[a]
+        if amount > 0 and account["transfer_step"] < 0:
+            amount = min(amount, account["outside_wealth"])
+            if amount > 0:
+                account["outside_wealth"] -= amount
+                account["in_transfer"] = amount
+                account["transfer_step"] = step + transfer_steps
+        requests[a] = 0
+        if account["transfer_step"] >= 0 and step >= account["transfer_step"]:
+            account["cash"] += account["in_transfer"]
+            account["deposits"] += account["in_transfer"]
+            credited += account["in_transfer"]
+            account["in_transfer"] = 0
+            account["transfer_step"] = -1
+            if account["status"] == CLOSED:
+                account["status"] = ACTIVE
+    return credited

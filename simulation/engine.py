@@ -1,0 +1,53 @@
+"""Engine: how the venue runs a step, and the switches that make a twin of a run."""
+
+import dataclasses
+
+from spirals.simulation.parameters import Part, parameter, problems_of
+from spirals.simulation.state import Cause
+
+__all__ = ["TWINS", "Engine"]
+
+FORCED = ("liquidation", "call_response", "leverage_target", "stop_loss", "adl_hedge")
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine(Part):
+    """Rounds, latency and switches.
+
+    A *shadow* cause pays the slippage of a walk through the book (depleted by earlier shadow orders,
+    refilled with `shadow_refill_seconds`) but leaves the book and every price alone; the warehouse
+    row is its counterparty. A *transfer* cause is filled at the mark by the warehouse row.
+    """
+
+    max_rounds: int = parameter(8, unit="rounds", low=1, high=1000,
+                                help="bound on liquidation rounds per step, the first included")
+    latency_us: int = parameter(100_000, unit="us", low=0, high=999_999,
+                                help="time from the start of the step to the arrival of liquidation orders")
+    liquidation: bool = parameter(True, help="false: nobody is liquidated (twin T3)")
+    shadow_causes: tuple[str, ...] = parameter((), choices=FORCED, help="causes whose orders move no price")
+    transfer_causes: tuple[str, ...] = parameter((), choices=FORCED, help="causes filled at the mark")
+    shadow_refill_seconds: float = parameter(30.0, unit="s", above=0,
+                                             help="time constant with which the shadow book refills")
+    check_identities: bool = parameter(False, help="verify positions and money after every step")
+
+    def problems(self) -> list[str]:
+        found = problems_of(self)
+        both = sorted(set(self.shadow_causes) & set(self.transfer_causes))
+        if both:
+            found.append(f"shadow_causes and transfer_causes must not share a cause, both have {', '.join(both)}")
+        return found
+
+    def routes(self) -> tuple[int, ...]:
+        """Return for every :class:`Cause` 0 (book), 1 (shadow) or 2 (transfer)."""
+        return tuple(
+            1 if name in self.shadow_causes else 2 if name in self.transfer_causes else 0 for name in Cause.names
+        )
+
+
+TWINS = {
+    "T1": ("forced orders pay slippage on a shadow book but move no price",
+           {"shadow_causes": FORCED}),
+    "T2": ("forced orders are transferred to the warehouse at the mark",
+           {"transfer_causes": FORCED}),
+    "T3": ("no liquidation at all", {"liquidation": False}),
+}
