@@ -1,10 +1,15 @@
 """Instrument: tick, lot, money unit and fees of one linear perpetual."""
 
 import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spirals.simulation.parameters import Part, parameter, problems_of
+from spirals.simulation.state import CONTRACT
 
-__all__ = ["Instrument"]
+__all__ = ["Instrument", "contracts_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,3 +48,13 @@ class Instrument(Part):
         if not 16 <= self.n_ticks <= 1 << 21:
             found.append(f"max_price / tick_size must lie in [15, 2097151] ticks, was {self.n_ticks - 1}")
         return found
+
+
+def contracts_of(instruments: tuple[Instrument, ...]) -> NDArray[Any]:
+    """Return the CONTRACT rows of instruments."""
+    rows = np.zeros(len(instruments), CONTRACT)
+    for row, instrument in zip(rows, instruments, strict=True):
+        for name in ("tick_size", "lot_size", "atom", "maker_fee_rate", "taker_fee_rate", "atoms_per_tick_lot", "n_ticks"):
+            row[name] = getattr(instrument, name)
+        row["lot_value"] = instrument.lot_size / instrument.atom
+    return rows

@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 from spirals.simulation.kernel import kernel
 from spirals.simulation.state import ADL, CALL, FUND_ROW, LIQUIDATION, STEP, STEP_TOTAL, TRADE, FEES_ROW
 
-__all__ = ["Recorder", "Table"]
+__all__ = ["Recorder", "Table", "record_step"]
+
+# Counters of the step that is running, int64; cleared when they are recorded.
+REJECTED, TRIMMED, CALLS, LIQUIDATIONS, LIQUIDATED_ACCOUNTS, TOPPED_UP, ROUNDS, HIT_BOUND = range(8)
+N_COUNTS = 8
 
 
 class Table:
@@ -89,8 +93,9 @@ class Recorder:
 
 
 @kernel
-def record_step(accounts, positions, record, requirement, contracts, out_steps, out_total):
-    """Write the state at the end of a step into its STEP rows and STEP_TOTAL row."""
+def record_step(accounts, positions, record, requirement, contracts, counts, out_steps, out_totals):
+    """Write the state at the end of a step into its STEP rows and STEP_TOTAL row; clear `counts`."""
+    out_total = out_totals[0]
     atom = contracts[0]["atom"]
     for i in range(len(record)):
         market = record[i]
@@ -124,6 +129,15 @@ def record_step(accounts, positions, record, requirement, contracts, out_steps, 
         if account["margined"] == 1:
             initial += account["initial_margin"]
             maintenance += account["maintenance_margin"]
+    out_total["rounds"] = counts[ROUNDS]
+    out_total["hit_bound"] = counts[HIT_BOUND]
+    out_total["calls"] = counts[CALLS]
+    out_total["liquidations"] = counts[LIQUIDATIONS]
+    out_total["liquidated_accounts"] = counts[LIQUIDATED_ACCOUNTS]
+    out_total["rejected"] = counts[REJECTED]
+    out_total["trimmed"] = counts[TRIMMED]
+    out_total["topped_up"] = counts[TOPPED_UP] * atom
+    counts[:] = 0
     out_total["margin_locked"] = initial * atom
     out_total["maintenance_locked"] = maintenance * atom
     out_total["fund"] = accounts[FUND_ROW]["cash"] * atom

@@ -12,7 +12,7 @@ from spirals.simulation.accounts.ledger import check_identities, settle_trades
 from spirals.simulation.accounts.pre_trade import check_orders
 from spirals.simulation.accounts.top_ups import move_top_ups
 from spirals.simulation.arrival import arrival_sequence
-from spirals.simulation.contracts import Instrument
+from spirals.simulation.contracts import contracts_of
 from spirals.simulation.liquidation.close_out import close_out_orders
 from spirals.simulation.liquidation.settlement import settle_liquidations
 from spirals.simulation.liquidation.shadow import execute_beside_book, refill_shadow
@@ -21,13 +21,15 @@ from spirals.simulation.market.market import Market
 from spirals.simulation.measures.record import RunRecord
 from spirals.simulation.order_book.book import OrderBook
 from spirals.simulation.randomness import stream_key
-from spirals.simulation.recorder import Recorder, record_step
+from spirals.simulation.recorder import (
+    CALLS, HIT_BOUND, LIQUIDATED_ACCOUNTS, LIQUIDATIONS, N_COUNTS, ROUNDS, TOPPED_UP, Recorder, record_step,
+)
 from spirals.simulation.state import (
-    ACCOUNT, ADL, BACKGROUND_ROW, CALL, CONTRACT, FEES_ROW, FUND_ROW, LIQUIDATION, LIQUIDATOR_ROW, ORDER, POSITION,
-    WAREHOUSE_ROW, Kind, hash_arrays,
+    ACCOUNT, BACKGROUND_ROW, FEES_ROW, FUND_ROW, LIQUIDATION, LIQUIDATOR_ROW, ORDER, POSITION, WAREHOUSE_ROW, Kind,
+    hash_arrays,
 )
 
-__all__ = ["SCHEMA_VERSION", "PopulationLike", "Simulation", "contracts_of"]
+__all__ = ["SCHEMA_VERSION", "PopulationLike", "Simulation"]
 
 SCHEMA_VERSION = 1
 FIXED_KINDS = {
@@ -57,16 +59,6 @@ class PopulationLike(Protocol):
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Continue from saved arrays."""
-
-
-def contracts_of(instruments: tuple[Instrument, ...]) -> NDArray[Any]:
-    """Return the CONTRACT rows of instruments."""
-    rows = np.zeros(len(instruments), CONTRACT)
-    for row, instrument in zip(rows, instruments, strict=True):
-        for name in ("tick_size", "lot_size", "atom", "maker_fee_rate", "taker_fee_rate", "atoms_per_tick_lot", "n_ticks"):
-            row[name] = getattr(instrument, name)
-        row["lot_value"] = instrument.lot_size / instrument.atom
-    return rows
 
 
 class Simulation:
@@ -149,9 +141,10 @@ class Simulation:
             self.margin.grandfathered, self._call_rules, self.step_index, self._due,
             self.recorder.calls.reserve(len(self.accounts)),
         )
-        self.recorder.calls.commit(calls)
-        self._total["calls"] += calls
-        return due if self.setup.engine.liquidation else 0
+        if calls:
+            self.recorder.calls.commit(calls)
+            self._counts[CALLS] += calls
+        return due if self._liquidating else 0
 
     def _decide(self) -> int:
         return self.population.decide(self, self.orders)
@@ -168,8 +161,8 @@ class Simulation:
             self.orders, n_orders, rows, self._order_rows,
         )
         self._liquidations = rows
-        self._total["liquidations"] += self._n_liquidations
-        self._total["liquidated_accounts"] += newly
+        self._counts[LIQUIDATIONS] += self._n_liquidations
+        self._counts[LIQUIDATED_ACCOUNTS] += newly
         return n_orders
 
     def _trade(self, n_orders: int) -> NDArray[Any]:
@@ -179,7 +172,7 @@ class Simulation:
         sequence = self._sequence[:n_orders]
         check_orders(
             self.orders, sequence, self.accounts, self.positions, self.book.resting, self.book.slots, self.book.pool,
-            self.market.record, self.contracts, self.margin.table, self._pending, self._order_counts,
+            self.market.record, self.contracts, self.margin.table, self._pending, self._counts,
         )
         if self._beside_book:
             left = execute_beside_book(
@@ -204,7 +197,7 @@ class Simulation:
                 trades, self._liquidations, n, self.accounts, self.positions, record, self.contracts, self.margin.table,
                 self.setup.liquidation.fee_rate, self.setup.waterfall.auto_deleveraging, self.step_index,
                 int(self._liquidations[0]["round"]), self._work_record, self._work_score, self._work_rows, space,
-                self._steps_row, self._total,
+                self._steps_row, self._total_row,
             )
             self.recorder.adl.commit(adl)
             self.recorder.liquidations.commit(n)
@@ -216,18 +209,18 @@ class Simulation:
 
     def _record(self, rounds: int, *, hit_bound: bool) -> None:
         """Close the step: transfers, funding, identities, recorder; prepare the next step's rows."""
-        total = self._total
-        credited = move_top_ups(self.accounts, self.population.top_up_requests, self.step_index, self._transfer_steps)
-        total["topped_up"] = credited * self.instruments[0].atom
+        counts = self._counts
+        counts[TOPPED_UP] = move_top_ups(
+            self.accounts, self.population.top_up_requests, self.step_index, self._transfer_steps
+        )
         self.market.pay_funding(self.accounts, self.positions, self.contracts)
         if self._beside_book:
             refill_shadow(self.shadow_consumed, self._shadow_keep)
-        total["rounds"] = rounds
-        total["hit_bound"] = hit_bound
-        total["rejected"], total["trimmed"] = self._order_counts
-        self._order_counts[:] = 0
+        counts[ROUNDS] = rounds
+        counts[HIT_BOUND] = hit_bound
         record_step(
-            self.accounts, self.positions, self.market.record, self.margin.table, self.contracts, self._steps_row, total
+            self.accounts, self.positions, self.market.record, self.margin.table, self.contracts, counts,
+            self._steps_row, self._total_row,
         )
         if self.setup.engine.check_identities:
             check_identities(self.accounts, self.positions)
@@ -257,7 +250,7 @@ class Simulation:
         self._work_rows = np.zeros(n, np.int64)
         self._pending = np.zeros((n, m, 2), np.int64)
         self._reducible = np.zeros((n, m), np.int64)
-        self._order_counts = np.zeros(2, np.int64)
+        self._counts = np.zeros(N_COUNTS, np.int64)
         self._liquidations = np.zeros(0, LIQUIDATION)
         self._n_liquidations = 0
 
@@ -270,6 +263,7 @@ class Simulation:
         self._cooldown_steps = round(mechanism.cooldown_seconds / self.step_seconds)
         self._routes = np.array(engine.routes(), np.int64)
         self._beside_book = bool(self._routes.any())
+        self._liquidating = bool(engine.liquidation)
         self._shadow_keep = math.exp(-self.step_seconds / engine.shadow_refill_seconds)
         self._step_us = max(1, round(self.step_seconds * 1e6))
         self._tie_key = stream_key(self.seed, "arrival.tie", self.branch)
@@ -295,7 +289,7 @@ class Simulation:
     def _select_rows(self, step: int) -> None:
         if step <= self.n_steps:
             self._steps_row = self.recorder.steps[step]
-            self._total = self.recorder.totals[step]
+            self._total_row = self.recorder.totals[step : step + 1]
 
     # -- results and state --------------------------------------------------------------------------
 

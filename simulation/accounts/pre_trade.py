@@ -2,7 +2,8 @@
 
 Orders are checked in the order in which they will be matched. An order that does not raise the worst
 case is always accepted; one that raises it beyond the equity is trimmed to what the equity covers,
-or rejected when that is nothing. Closed accounts may only reduce.
+or rejected when that is nothing. Closed accounts may only reduce. Reduce-only orders, the venue's
+liquidation orders among them, cannot raise the exposure and pass.
 """
 
 import math
@@ -31,15 +32,15 @@ def check_orders(orders, sequence, accounts, positions, resting, slots, pool, re
     ----------
     pending : ndarray of shape (n_accounts, n_instruments, 2), int64
         Scratch of zeros: lots accepted earlier in this batch (buys, sells); zeroed on exit.
-    out_counts : ndarray of shape (2,), int64
-        Rejected and trimmed orders are added.
+    out_counts : ndarray, int64
+        Counters of the step: rejected and trimmed orders are added at 0 and 1.
     """
     for k in range(len(sequence)):
         order = orders[sequence[k]]
         a = order["account"]
         account = accounts[a]
         kind = order["kind"]
-        if account["margined"] == 0 or kind == CANCEL or kind == CANCEL_ALL or order["lots"] <= 0:
+        if account["margined"] == 0 or order["reduce_only"] == 1 or kind in (CANCEL, CANCEL_ALL) or order["lots"] <= 0:
             continue
         i = order["instrument"]
         side = 0 if order["side"] > 0 else 1

@@ -15,14 +15,14 @@ STATUS_CLOSED = Status.CLOSED
 
 @kernel
 def settle_liquidations(trades, liquidations, n_liquidations, accounts, positions, record, contracts, requirement,
-                        fee_rate, adl_on, step, round_, work_record, work_score, work_rows, out_adl, out_steps, out_total):
+                        fee_rate, adl_on, step, round_, work_record, work_score, work_rows, out_adl, out_steps, out_totals):
     """Run the waterfall for every liquidation order of this round, in the order they were sent.
 
     Parameters
     ----------
     work_record : ndarray of shape (n_accounts, n_instruments), int64
         Scratch of -1, restored on exit.
-    out_steps, out_total : STEP rows of the instruments, one STEP_TOTAL row
+    out_steps, out_totals : STEP rows of the instruments, STEP_TOTAL of shape (1,)
         Modified in place.
 
     Returns
@@ -30,6 +30,7 @@ def settle_liquidations(trades, liquidations, n_liquidations, accounts, position
     int
         Number of ADL records written to `out_adl`.
     """
+    out_total = out_totals[0]
     for k in range(n_liquidations):
         work_record[liquidations[k]["account"], liquidations[k]["instrument"]] = k
     for t in range(len(trades)):

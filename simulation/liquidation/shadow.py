@@ -53,7 +53,7 @@ def execute_beside_book(orders, sequence, routes, ladder, words, tops, consumed,
         order = orders[row]
         route = routes[order["cause"]]
         kind = order["kind"]
-        if route == 0 or order["status"] != NEW or kind == CANCEL or kind == CANCEL_ALL:
+        if route == 0 or order["status"] != NEW or kind in (CANCEL, CANCEL_ALL):
             out_sequence[left] = row
             left += 1
             continue
