@@ -28,7 +28,7 @@ os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")   # scalar mathematics of
 import numba
 import numpy as np
 
-__all__ = ["cache_base", "first_use", "kernel", "prune_cache", "source_digest"]
+__all__ = ["cache_base", "kernel", "prune_cache", "source_digest"]
 
 PACKAGE = "spirals"
 PREFIX = "spirals-"
@@ -39,7 +39,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _started = time.time()
 _lock = threading.Lock()
-_was_compiled: dict[str, bool] = {}   # digest -> its folder held compiled code when it was first asked for
 
 
 def kernel(function: Function) -> Function:
@@ -54,11 +53,6 @@ def kernel(function: Function) -> Function:
         with suppress(OSError):   # nowhere to write: slower, never wrong
             compiled = _compile_cached(function, digest)
     return cast(Function, compiled or numba.njit(**OPTIONS)(function))
-
-
-def first_use() -> bool:
-    """Return whether most kernels imported so far were never compiled on this machine: expect a wait."""
-    return 2 * sum(_was_compiled.values()) < len(_was_compiled)
 
 
 @cache
@@ -112,9 +106,7 @@ def prune_cache(keep_days: float = KEEP_DAYS) -> int:
 
 
 def _compile_cached(function: Function, digest: str) -> Any:
-    folder = cache_base() / (PREFIX + digest)
-    if digest not in _was_compiled:
-        _open_folder(folder, digest)
+    folder = _folder(digest)
     config = cast(Any, numba.config)
     with _lock:
         saved = config.CACHE_DIR
@@ -127,14 +119,20 @@ def _compile_cached(function: Function, digest: str) -> Any:
     return compiled if compiled.stats.cache_path.startswith(str(folder)) else None
 
 
-def _open_folder(folder: Path, digest: str) -> None:
-    """Note whether `folder` holds code and that it is in use; new code is the occasion to prune the old."""
-    was_compiled = any(folder.glob("*/*.nbi"))
-    if not was_compiled and all(_was_compiled.values()):
-        prune_cache()
-    elif was_compiled and time.time() - folder.stat().st_mtime > DAY:
+@cache
+def _folder(digest: str) -> Path:
+    """Return the folder of a digest, marked as in use; new code is the occasion to prune the old."""
+    folder = cache_base() / (PREFIX + digest)
+    if not folder.exists():
+        _prune_once()
+    elif time.time() - folder.stat().st_mtime > DAY:
         os.utime(folder)
-    _was_compiled[digest] = was_compiled
+    return folder
+
+
+@cache
+def _prune_once() -> int:
+    return prune_cache()
 
 
 def _closure(source: Path, package: str) -> dict[Path, str]:

@@ -1,0 +1,120 @@
+"""Records of the agents: one row per actor and instrument, parameters and state side by side.
+
+Parameters are drawn once at the opening; columns marked *state* change with the run. Everything an
+agent owns on the venue (cash, position, margin) is in the ledger and never repeated here.
+"""
+
+import numpy as np
+
+__all__ = [
+    "ARBITRAGEUR", "ARBITRAGEUR_RULE", "BACKGROUND_RULE", "Behaviour", "FLOW", "MAKER", "MAKER_RULE", "PLACE", "QUOTE",
+    "Response", "TRADER", "TRADER_RULE",
+]
+
+
+class Behaviour:
+    """What a leveraged trader does of its own accord."""
+
+    PASSIVE, TREND_FOLLOWING, CONTRARIAN, LEVERAGE_TARGETING, STOP_LOSS = range(5)
+    names = ("passive", "trend_following", "contrarian", "leverage_targeting", "stop_loss")
+
+
+class Response:
+    """What a leveraged trader does when a margin call comes near."""
+
+    NOTHING, REDUCE, TOP_UP = range(3)
+    names = ("nothing", "reduce", "top_up")
+
+
+TRADER = np.dtype([                # one leveraged trader in one instrument
+    ("order_id", "i8"),            # state: its resting order, 0 when none
+    ("home_lots", "i8"),           # signed opening position
+    ("unit_lots", "i8"),           # size of one order of its own
+    ("stop_price", "f8"),          # state: [quote] 0 when none or spent
+    ("trend_price", "f8"),         # state: [quote] moving average of the mark
+    ("account", "i4"),
+    ("instrument", "i4"),
+    ("target_leverage", "f4"),     # at the opening
+    ("horizon", "f4"),             # [s] memory of the trend, pace of leverage targeting
+    ("order_rate", "f4"),          # [1/s] orders of its own accord
+    ("call_hazard", "f4"),         # [1/s] of reacting at the call
+    ("behaviour", "i1"),
+    ("response", "i1"),
+    ("hedged", "i1"),              # 1: the other leg is held outside (delta-neutral short)
+    ("pad", "i1"),
+    ("pad_2", "i4"),
+])
+
+TRADER_RULE = np.dtype([           # parameters common to all traders
+    ("call_distance", "f8"),       # e-folding distance to the call [fraction of notional]
+    ("reduce_share", "f8"),        # of the position, sold per reaction to a call
+    ("order_distance", "f8"),      # mean log-distance of limit orders from the mid
+    ("band", "f8"),                # how far an IOC may trade from the mark
+    ("trend_threshold", "f8"),     # [standard deviations over the horizon]
+    ("leverage_band", "f8"),       # relative deviation from target that is tolerated
+    ("reentry_rate", "f8"),        # [1/s]
+    ("limit_orders", "f8"),        # 1: own orders are limit orders that stay, 0: IOC
+    ("inventory_units", "f8"),     # own orders keep the position within so many units of the opening
+])
+
+PLACE = np.dtype([                 # one place of the background's book
+    ("order_id", "i8"),            # state: 0 when free
+    ("lots", "i8"),                # state: open lots when last seen
+    ("notional", "f8"),            # [quote] mean size when taken
+    ("nearest", "f8"),             # [log distance] its stratum
+    ("furthest", "f8"),
+    ("refill", "f8"),              # [1/s] hazard that a free place is taken
+    ("side", "i1"),
+    ("pad", "i1", (7,)),
+])
+
+FLOW = np.dtype([                  # one instrument of the background
+    ("bid_depth", "f8"),           # state: fraction of the profile that bids aim at
+    ("ask_depth", "f8"),
+    ("sold_into", "f8"),           # state: [quote] recent fills of its bids
+    ("bought_from", "f8"),         # state: [quote] recent fills of its asks
+    ("notional_1pct", "f8"),       # [quote] of the profile
+    ("order_notional", "f8"),      # [quote] mean size of a market order
+])
+
+BACKGROUND_RULE = np.dtype([
+    ("index_weight", "f8"), ("occupancy", "f8"), ("stale_distance", "f8"), ("order_rate", "f8"),
+    ("anchor_distance", "f8"), ("anchor_bias", "f8"), ("activity_elasticity", "f8"), ("band", "f8"),
+    ("volatility_elasticity", "f8"), ("reference_volatility", "f8"), ("flow_elasticity", "f8"),
+    ("flow_memory", "f8"), ("return_seconds", "f8"), ("least", "f8"), ("fast_refill", "f8"),
+])
+
+MAKER = np.dtype([                 # one market maker in one instrument
+    ("away_until", "i8"),          # state: step of return, -1 when quoting
+    ("peak_equity", "i8"),         # state: [atoms] since the last return
+    ("unit_lots", "i8"),           # mean size of a level; unit of inventory
+    ("limit_lots", "i8"),          # inventory limit
+    ("withdraw_volatility", "f8"), # [per sqrt day]
+    ("account", "i4"),
+    ("instrument", "i4"),
+])
+
+QUOTE = np.dtype([                 # one level of one side of one maker
+    ("order_id", "i8"),            # state: 0 when none
+    ("lots", "i8"),                # full size
+    ("offset", "f8"),              # [bp] beyond the half-spread
+])
+
+MAKER_RULE = np.dtype([
+    ("risk_aversion", "f8"), ("intensity", "f8"), ("decay", "f8"), ("index_weight", "f8"), ("widening", "f8"),
+    ("reference_volatility", "f8"), ("replace_bp", "f8"), ("replace_ticks", "f8"), ("margin_use", "f8"),
+    ("loss_limit", "f8"), ("return_seconds", "f8"), ("latency", "f8"),
+])
+
+ARBITRAGEUR = np.dtype([           # one arbitrageur in one instrument
+    ("outside_lots", "i8"),        # state: hedge held elsewhere
+    ("outside_cash", "f8"),        # state: [quote] paid (-) and received (+) for the hedge
+    ("limit_lots", "i8"),
+    ("order_lots", "i8"),          # largest single order
+    ("account", "i4"),
+    ("instrument", "i4"),
+])
+
+ARBITRAGEUR_RULE = np.dtype([
+    ("threshold", "f8"), ("exit_threshold", "f8"), ("latency", "f8"), ("margin_use", "f8"),
+])

@@ -1,0 +1,75 @@
+"""Build frozen parts from resolved inputs: the only place where the named classes are imported."""
+
+from typing import Any
+
+from spirals.scenarios.parts import BASES
+from spirals.scenarios.plugins import Reference, import_class, is_user_code, locate
+from spirals.scenarios.problems import Key, Problems
+from spirals.scenarios.resolve import is_slot, slot_names
+from spirals.scenarios.schema import module_file
+from spirals.scenarios.values import convert, part_slot
+from spirals.simulation.errors import InputError
+
+__all__ = ["build_part"]
+
+
+def build_part(table: dict[str, Any], slot: str, problems: Problems, key: Key = (), *, allow_code: bool) -> Any:
+    """Return the instance of a resolved table; None, with problems, when it cannot be built.
+
+    Parts are built from the inside out, so that conditions between the fields of every part are
+    checked and told together.
+    """
+    reference = locate(table["type"], slot_names(slot))
+    if is_user_code(table["type"]) and not allow_code:
+        problems.add("code named in a file is not imported here", (*key, "type"), given=table["type"])
+        return None
+    schema = reference.schema()
+    before = len(problems)
+    arguments = {}
+    for name, value in table.items():
+        if name == "type":
+            continue
+        field = schema.field(name) if schema else None
+        if field is None:
+            if schema is None or not schema.complete:
+                arguments[name] = value
+            continue
+        inner = part_slot(field.annotation, is_slot)
+        if inner is None or value is None:
+            arguments[name] = convert(value, field.annotation)
+        elif inner[1]:
+            arguments[name] = tuple(build_part(item, inner[0], problems, (*key, name, position), allow_code=allow_code)
+                                    for position, item in enumerate(value))
+        else:
+            arguments[name] = build_part(value, inner[0], problems, (*key, name), allow_code=allow_code)
+    return _instance(reference, slot, arguments, problems, key) if len(problems) == before else None
+
+
+def _instance(reference: Reference, slot: str, arguments: dict[str, Any], problems: Problems, key: Key) -> Any:
+    try:
+        found = import_class(reference)
+        base = _base(slot)
+        if base is not None and not issubclass(found, base):
+            problems.add("wrong class", (*key, "type"), allowed=f"a subclass of {slot}", given=reference.name)
+            return None
+        instance = found(**arguments)
+        if reference.user_code:  # lets the part print itself with the place that it came from
+            object.__setattr__(instance, "spec", f"{reference.module or reference.file}:{reference.name}")
+        return instance
+    except ImportError as error:
+        problems.add(f"cannot import the code ({error})", (*key, "type"),
+                     given=f"{reference.file or reference.module}:{reference.name}")
+    except InputError as error:
+        for line in error.problems:
+            problems.add(line.removeprefix(f"{reference.name}: "), key)
+    except (TypeError, ValueError) as error:
+        problems.add(f"{reference.name} refused its values ({type(error).__name__}: {error})", key)
+    return None
+
+
+def _base(slot: str) -> type[Any] | None:
+    """Return the class that every part of the slot must subclass."""
+    module = BASES.get(slot)
+    if module is None:
+        return None
+    return import_class(Reference(slot, module_file(module), module))

@@ -1,0 +1,123 @@
+"""The command ``spirals``: arguments in, exit status out; what each verb does is in ``command_verbs``.
+
+Exit status: 0 done; 1 a run failed; 2 bad input, every problem on one line; 130 interrupted.
+"""
+
+import argparse
+import logging
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from spirals.scenarios import command_verbs as verbs
+from spirals.scenarios.listing import KINDS
+from spirals.scenarios.problems import suggestion
+from spirals.simulation.errors import InputError
+
+__all__ = ["main"]
+
+DONE, RUN_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+log = logging.getLogger("spirals")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a fault of the command line like any other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if choice:
+            message += suggestion(choice[1], re.findall(r"[\w-]+", choice[2]))
+        raise InputError([f"{message} (see {self.prog} --help)"])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    try:
+        options = _parser().parse_args(arguments)
+        _set_up_log(options)
+        return int(options.verb(options))
+    except InputError as error:
+        for line in dict.fromkeys(error.problems):
+            print(f"spirals: {' '.join(line.split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("spirals: interrupted; everything finished is kept", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has left; keep the interpreter from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        log.debug("", exc_info=True)
+        hint = "" if log.isEnabledFor(logging.DEBUG) else " (-vv shows where)"
+        print(f"spirals: failed: {type(error).__name__}: {' '.join(str(error).split())}{hint}", file=sys.stderr)
+        return RUN_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = _Parser(add_help=False)
+    common.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="say more; -vv: everything")
+    common.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS,
+                        help="errors only, no progress bar")
+    json = _Parser(add_help=False)
+    json.add_argument("--json", action="store_true", help="print one JSON document on stdout and nothing else")
+    change = _Parser(add_help=False)
+    change.add_argument("-s", "--set", metavar="PATH=VALUE", action="append", default=[],
+                        help="replace an input, e.g. -s margin.Floor.floor=0.02; may be repeated")
+    parser = _Parser(prog="spirals", parents=[common], description="Simulate liquidation spirals and measure them.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
+    add = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=_Parser).add_parser
+
+    verb = add("list", parents=[common, json], help="names with one line each")
+    verb.add_argument("kind", nargs="?", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
+    verb.set_defaults(verb=verbs.list_names)
+
+    verb = add("show", parents=[common, change], help="resolved inputs as TOML, with units, ranges and sources")
+    verb.add_argument("name", metavar="NAME", help="scenario, study, part, TOML file or results folder")
+    verb.set_defaults(verb=verbs.show)
+
+    verb = add("run", parents=[common, json, change], help="run a scenario once")
+    verb.add_argument("scenario", metavar="SCENARIO", help="name of the catalogue, or a TOML file")
+    verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
+    verb.add_argument("--steps", metavar="N", help="number of steps instead of the scenario's")
+    verb.add_argument("--twins", action="store_true", help="run the twins T1, T2, T3 as well and compare")
+    verb.add_argument("--out", metavar="DIR", help="folder for outcomes, steps and events")
+    verb.set_defaults(verb=verbs.run)
+
+    verb = add("sweep", parents=[common, json, change], help="run a study; continues where it was stopped")
+    verb.add_argument("study", metavar="STUDY", help="name of the catalogue, or a TOML file")
+    verb.add_argument("--workers", metavar="N", help="number of processes (default: the cores of this machine)")
+    verb.add_argument("--replications", metavar="N", help="runs per point instead of the study's")
+    verb.add_argument("--out", metavar="DIR", help="results folder (default: results/NAME)")
+    verb.set_defaults(verb=verbs.sweep)
+
+    verb = add("report", parents=[common], help="write the HTML report of a results folder")
+    verb.add_argument("folder", metavar="DIR")
+    verb.set_defaults(verb=verbs.report)
+
+    verb = add("bench", parents=[common, json], help="speed, with the plain reference beside it")
+    verb.set_defaults(verb=verbs.bench)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, *_: object) -> None:
+        from spirals import __version__
+
+        print(f"spirals {__version__}")
+        raise SystemExit(DONE)
+
+
+def _set_up_log(options: argparse.Namespace) -> None:
+    level = {0: logging.WARNING, 1: logging.INFO}.get(getattr(options, "verbose", 0), logging.DEBUG)
+    options.quiet = getattr(options, "quiet", False)
+    log.setLevel(logging.ERROR if options.quiet else level)
+    log.propagate = False
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("spirals: %(message)s"))
+    log.addHandler(handler)

@@ -1,0 +1,174 @@
+"""What the verbs of the command do. Imports are late: ``list`` and ``show`` answer in under a second."""
+
+import argparse
+import json
+import logging
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spirals.simulation.errors import InputError
+
+__all__ = ["bench", "list_names", "report", "run", "show", "sweep"]
+
+log = logging.getLogger("spirals")
+
+
+def list_names(options: argparse.Namespace) -> int:
+    """Print names of one kind, or of every kind, with one line each."""
+    from spirals.scenarios.listing import KINDS, listed
+
+    kinds = [options.kind] if options.kind else [kind for kind in KINDS if kind != "measures"]
+    entries = {kind: listed(kind) for kind in kinds}
+    if options.json:
+        _print_json([entry if options.kind else {"kind": kind, **entry} for kind in kinds for entry in entries[kind]])
+        return 0
+    for kind in kinds:
+        if len(kinds) > 1:
+            print(f"{kind}:")
+        width = max((len(entry["name"]) for entry in entries[kind]), default=0)
+        indent = "  " if len(kinds) > 1 else ""
+        for entry in entries[kind]:
+            print(f"{indent}{entry['name']:<{width}}  {entry['summary']}")
+        if not entries[kind]:
+            print(f"{indent}(none)")
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the resolved inputs of a scenario, a study, a part or a results folder."""
+    from spirals.scenarios.show import shown
+
+    print(shown(options.name, options.set), end="")
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a scenario once and print its outcomes."""
+    from spirals.scenarios.loader import resolve_scenario
+    from spirals.scenarios.overrides import check_overrides
+
+    faults = _Faults()
+    faults.attempt(check_overrides, options.set)
+    seed = faults.whole("--seed", options.seed, least=0)
+    steps = faults.whole("--steps", options.steps, least=1)
+    inputs = faults.attempt(resolve_scenario, options.scenario, options.set)
+    faults.raise_if_any()
+    from spirals.scenarios.first_use import announced
+    from spirals.scenarios.single_run import run_inputs
+
+    with announced():
+        result = run_inputs(inputs, seed or 0, steps=steps, twins=("T1", "T2", "T3") if options.twins else (),
+                            folder=Path(options.out) if options.out else None)
+    if options.json:
+        _print_json({"scenario": result.scenario, "seed": result.seed, "stop_reason": result.stop_reason,
+                     "outcomes": result.outcomes, "attribution": result.attribution})
+        return 0
+    print(f"{result.scenario}, seed {result.seed}: {result.stop_reason}")
+    _print_numbers(result.outcomes)
+    for outcome, channels in result.attribution.items():
+        print(f"\n{outcome} =")
+        _print_numbers(channels)
+    return 0
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Run a study and say where the results are; 1 when a run failed."""
+    from spirals.scenarios.overrides import check_overrides
+    from spirals.scenarios.study import load_study, study_cells
+
+    faults = _Faults()
+    workers = faults.whole("--workers", options.workers, least=1)
+    replications = faults.whole("--replications", options.replications, least=1)
+    faults.attempt(check_overrides, options.set)
+    study = faults.attempt(load_study, options.study, replications=replications)
+    if study is not None:
+        faults.attempt(study_cells, study, options.set)
+    faults.raise_if_any()
+    from spirals.scenarios.study_sweep import sweep_study
+
+    assert study is not None
+    result = sweep_study(study, options.set, workers=workers, folder=options.out, progress=not options.quiet)
+    counts = result.counts
+    if options.json:
+        _print_json({"study": study.name, "runs": len(result.table), "done": counts.done, "failed": counts.failed,
+                     "reused": counts.reused, "digest": result.digest, "folder": str(result.folder)})
+    else:
+        print(f"{study.name}: {counts.done} runs done ({counts.reused} of them earlier), {counts.failed} failed; "
+              f"table {result.digest} in {result.folder}")
+    return 1 if counts.failed else 0
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the report of a results folder and print its path."""
+    from spirals.scenarios.store import read_manifest
+
+    folder = Path(options.folder)
+    if read_manifest(folder) is None:
+        raise InputError([f"no manifest in the folder; allowed: a results folder of run --out or sweep; "
+                          f"given: {str(folder)!r}"])
+    from spirals.scenarios.report import write_report
+
+    print(write_report(folder))
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure speed."""
+    from spirals.scenarios.bench import main
+
+    return int(main(as_json=options.json) or 0)
+
+
+class _Faults:
+    """Collects the problems of several inputs of a command."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def whole(self, name: str, text: str | None, least: int) -> int | None:
+        """Return a whole number given as text; None when absent or at fault."""
+        if text is None:
+            return None
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value >= least:
+            return value
+        self.lines.append(f"bad number in {name}; allowed: a whole number of at least {least}; given: {text!r}")
+        return None
+
+    def attempt(self, function: Any, *arguments: Any, **keywords: Any) -> Any:
+        """Return what `function` returns; None when it finds bad input."""
+        try:
+            return function(*arguments, **keywords)
+        except InputError as error:
+            self.lines += error.problems
+            return None
+
+    def raise_if_any(self) -> None:
+        if self.lines:
+            raise InputError(self.lines)
+
+
+def _print_json(value: Any) -> None:
+    json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    print()
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` with NaN and infinities as null, which is all that JSON can say."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _print_numbers(numbers: Mapping[str, float]) -> None:
+    width = max(map(len, numbers), default=0)
+    for name, value in numbers.items():
+        print(f"  {name:<{width}}  {'n/a' if math.isnan(value) else f'{value:.6g}'}")

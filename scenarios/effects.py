@@ -1,0 +1,230 @@
+"""Effects of one lever over the cells of a study, paired by replication.
+
+A *cell* is one combination of all design columns but the lever. Replications of a cell share their
+seed over the levels of the lever, so differences are formed within a replication first.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spirals.simulation.measures.intervals import Interval, mean_interval, variance_ratio
+
+__all__ = [
+    "CellEffect", "Layout", "OverallEffect", "cell_effects", "cells", "completed", "overall_effect", "study_layout",
+]
+
+LEVER_NAMES = ("pi", "procyclicality")
+FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Which design column plays which part in figures and tables.
+
+    Attributes
+    ----------
+    lever : str or None
+        Column on the x axis; None when the design varies nothing.
+    line : str or None
+        Column whose values are drawn as lines, the depth model where there is one.
+    panel : str or None
+        Column of the small multiples.
+    design : tuple of str
+        All design columns in the order of the table.
+    levels : tuple
+        Values of the lever in ascending order (in order of appearance for words).
+    """
+
+    lever: str | None
+    line: str | None
+    panel: str | None
+    design: tuple[str, ...]
+    levels: tuple[Any, ...]
+
+    @property
+    def cell_columns(self) -> tuple[str, ...]:
+        """Columns that tell cells apart, the panel first, then the line, then all others."""
+        first = tuple(name for name in (self.panel, self.line) if name)
+        return first + tuple(name for name in self.design if name != self.lever and name not in first)
+
+
+@dataclasses.dataclass(frozen=True)
+class CellEffect:
+    """Effect of the lever on one outcome in one cell.
+
+    Attributes
+    ----------
+    cell : dict of str to object
+        Value of every cell column.
+    difference : Interval
+        Highest less lowest level of the lever, paired by replication.
+    slope : Interval
+        Least-squares slope over all levels, per unit of the lever, one slope per replication; NaN for
+        a lever of words.
+    variance_ratio : float
+        Variance with independent runs over variance with paired runs of the difference.
+    missing : int
+        Replications in which an end of the lever is missing.
+    """
+
+    cell: Mapping[str, Any]
+    difference: Interval
+    slope: Interval
+    variance_ratio: float
+    missing: int
+
+
+@dataclasses.dataclass(frozen=True)
+class OverallEffect:
+    """Effect on one outcome over all cells, each with the same weight.
+
+    Attributes
+    ----------
+    difference, slope : Interval
+        Means over cells within a replication, then over replications: valid whether or not cells
+        share seeds.
+    positive, negative, undetermined : float
+        Share of cells whose interval of the difference lies above zero, below zero, on both sides.
+    n_cells : int
+    """
+
+    difference: Interval
+    slope: Interval
+    positive: float
+    negative: float
+    undetermined: float
+    n_cells: int
+
+
+def completed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that did not fail."""
+    return runs[runs["status"] != FAILED] if "status" in runs else runs
+
+
+def study_layout(runs: pd.DataFrame, design: Sequence[str] | None = None, lever: str | None = None) -> Layout:
+    """Find the lever, the lines and the panels of a study.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per run.
+    design : sequence of str, optional
+        Design columns; without it all columns with a dot in their name, since levers are paths.
+    lever : str, optional
+        Without it the column that ends in ``pi`` or ``procyclicality``, else the numeric column with
+        most values, else the first one.
+    """
+    given = [name for name in runs if "." in str(name)] if design is None else [name for name in design if name in runs]
+    varied = [name for name in given if runs[name].nunique(dropna=False) > 1]
+    if lever not in varied:
+        lever = _guess_lever(runs, varied)
+    others = [name for name in varied if name != lever]
+    line = next((name for name in others if name.split(".")[0] == "depth"), None) or (others[0] if others else None)
+    panel = next((name for name in others if name != line), None)
+    levels = _levels(runs[lever]) if lever else ()
+    return Layout(lever, line, panel, tuple(given), levels)
+
+
+def cells(runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Yield every cell with its runs, in ascending order of numbers and order of appearance of words."""
+    if not columns:
+        yield {}, runs
+        return
+    first, *rest = columns
+    for value in _levels(runs[first]):
+        for cell, part in cells(runs[runs[first] == value], rest):
+            yield {first: value, **cell}, part
+
+
+def cell_effects(runs: pd.DataFrame, layout: Layout, outcome: str, level: float = 0.95) -> list[CellEffect]:
+    """Return the effect of the lever on `outcome` in every cell; failed runs are left out."""
+    found = []
+    for cell, part in cells(completed(runs), layout.cell_columns):
+        table = _by_replication(part, layout, outcome)
+        low, high = table[:, 0], table[:, -1]
+        found.append(
+            CellEffect(
+                cell=cell,
+                difference=mean_interval(high - low, level),
+                slope=mean_interval(_slopes(table, layout.levels), level),
+                variance_ratio=variance_ratio(high, low),
+                missing=int(np.count_nonzero(np.isnan(high - low))),
+            )
+        )
+    return found
+
+
+def overall_effect(runs: pd.DataFrame, layout: Layout, outcome: str, level: float = 0.95) -> OverallEffect:
+    """Return the effect of the lever on `outcome` over all cells.
+
+    A replication counts when it is complete in every cell, so that every cell has the same weight.
+    """
+    done = completed(runs)
+    replications = sorted(done[_pair_column(done)].unique())
+    differences, slopes = [], []
+    for _, part in cells(done, layout.cell_columns):
+        table = _by_replication(part, layout, outcome, replications)
+        differences.append(table[:, -1] - table[:, 0])
+        slopes.append(_slopes(table, layout.levels))
+    signs = [effect.difference.sign for effect in cell_effects(runs, layout, outcome, level)]
+    n = len(signs)
+    return OverallEffect(
+        difference=mean_interval(_mean_over_cells(differences), level),
+        slope=mean_interval(_mean_over_cells(slopes), level),
+        positive=signs.count(1) / n,
+        negative=signs.count(-1) / n,
+        undetermined=signs.count(0) / n,
+        n_cells=n,
+    )
+
+
+def _guess_lever(runs: pd.DataFrame, varied: Sequence[str]) -> str | None:
+    named = [name for name in varied if name.split(".")[-1] in LEVER_NAMES]
+    numeric = [name for name in varied if pd.api.types.is_numeric_dtype(runs[name])]
+    if named:
+        return named[0]
+    if numeric:
+        return max(numeric, key=lambda name: runs[name].nunique())
+    return varied[0] if varied else None
+
+
+def _levels(column: pd.Series) -> tuple[Any, ...]:
+    values = list(column.dropna().unique())
+    return tuple(sorted(values) if pd.api.types.is_numeric_dtype(column) else values)
+
+
+def _pair_column(runs: pd.DataFrame) -> str:
+    return "replication" if "replication" in runs else "seed"
+
+
+def _by_replication(
+    part: pd.DataFrame, layout: Layout, outcome: str, replications: Sequence[Any] | None = None
+) -> np.ndarray:
+    """Return values of shape (n_replications, n_levels); NaN where a run is missing."""
+    pair = _pair_column(part)
+    rows = sorted(part[pair].unique()) if replications is None else replications
+    place = {value: row for row, value in enumerate(rows)}
+    table = np.full((len(rows), len(layout.levels)), math.nan)
+    for column, value in enumerate(layout.levels):
+        chosen = part[part[layout.lever] == value]
+        for replication, result in zip(chosen[pair], chosen[outcome], strict=True):
+            table[place[replication], column] = result
+    return table
+
+
+def _slopes(table: np.ndarray, levels: Sequence[Any]) -> np.ndarray:
+    """Least-squares slope of every row over the levels; NaN for incomplete rows and for words."""
+    if not all(isinstance(value, int | float | np.number) for value in levels):
+        return np.full(len(table), math.nan)
+    x = np.array(levels, dtype=np.float64)
+    x -= np.add.reduce(x) / len(x)
+    return np.add.reduce(table * x, axis=1) / np.add.reduce(x * x)
+
+
+def _mean_over_cells(columns: list[np.ndarray]) -> np.ndarray:
+    return np.add.reduce(np.array(columns), axis=0) / len(columns)

@@ -1,0 +1,37 @@
+"""What ``spirals list`` shows: names with one line each, read from files without importing them."""
+
+from spirals.scenarios.catalogue_index import entries
+from spirals.scenarios.parts import SLOTS
+from spirals.scenarios.schema import module_file, read_schema
+
+__all__ = ["KINDS", "listed"]
+
+#: Kind to the slots of parts that it lists; the others are catalogue files or measures.
+PART_KINDS = {
+    "policies": ("MarginPolicy",),
+    "mechanisms": ("LiquidationMechanism", "LossWaterfall"),
+    "depths": ("Depth",),
+    "worlds": ("OutsideWorld",),
+    "shocks": ("Shock",),
+}
+KINDS = ("scenarios", "studies", "policies", "mechanisms", "venues", "depths", "worlds", "shocks", "measures")
+
+
+def listed(kind: str) -> list[dict[str, str]]:
+    """Return ``{name, summary}`` of everything of a kind, one of :data:`KINDS`."""
+    if kind in ("scenarios", "studies", "venues"):
+        return entries({"scenarios": "scenario", "studies": "study", "venues": "venue"}[kind])
+    if kind == "measures":
+        from spirals.simulation.measures.catalogue import MEASURES
+
+        return [{"name": name, "summary": summary} for name, summary in MEASURES.items()]
+    return [entry for slot in PART_KINDS[kind] for entry in _parts(slot)]
+
+
+def _parts(slot: str) -> list[dict[str, str]]:
+    found = []
+    for name, module in sorted(SLOTS[slot].items()):
+        file = module_file(module)
+        schema = read_schema(file, name) if file is not None else None
+        found.append({"name": name, "summary": schema.summary if schema else ""})
+    return found

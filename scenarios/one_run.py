@@ -1,0 +1,156 @@
+"""One run: a scenario, a seed, and what came of it, with its twins where asked for."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spirals.simulation.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from spirals.scenarios.scenario import Scenario
+    from spirals.simulation.measures.record import RunRecord
+
+__all__ = ["RunResult", "attribution", "run_cell", "run_scenario", "write_table"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What one run gives.
+
+    Attributes
+    ----------
+    scenario : str
+    seed : int
+    stop_reason : str
+        Why the run ended; a bound that was hit is named here.
+    outcomes : dict of str to float
+        Every measure by name; ``spirals list measures`` gives meaning and unit.
+    attribution : dict of str to dict
+        Per compared outcome the level of each channel; channels add up to the outcome. Empty without
+        twin T1.
+    record : RunRecord
+        Everything that was recorded, as arrays.
+    twins : dict of str to RunRecord
+        The same of every twin.
+    """
+
+    scenario: str
+    seed: int
+    stop_reason: str
+    outcomes: dict[str, float]
+    attribution: dict[str, dict[str, float]]
+    record: "RunRecord"
+    twins: "dict[str, RunRecord]"
+
+    def tables(self, twin: str = "") -> "dict[str, pd.DataFrame]":
+        """Return steps, totals, calls, liquidations and auto-deleveraging of the run or of a twin."""
+        from spirals.scenarios.report_tables import run_tables
+
+        return run_tables(self.twins[twin] if twin else self.record)
+
+
+def run_scenario(
+    scenario: "Scenario",
+    seed: int = 0,
+    *,
+    twins: Sequence[str] = (),
+    steps: int | None = None,
+) -> RunResult:
+    """Run a scenario once and measure it.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        See :func:`~spirals.scenarios.loader.load_scenario`.
+    seed : int
+        Any non-negative whole number.
+    twins : sequence of str
+        Names among T1, T2, T3: the same run, same draws, with one part of the feedback cut.
+    steps : int, optional
+        Number of steps instead of the scenario's.
+
+    Raises
+    ------
+    InputError
+        A seed, number of steps or twin that does not exist, or inputs that contradict.
+    """
+    from spirals.agents.model import SpiralModel
+    from spirals.simulation.engine import TWINS
+    from spirals.simulation.measures.outcomes import outcomes
+
+    _check(seed, steps, twins, tuple(TWINS))
+    if steps is not None:
+        scenario = dataclasses.replace(scenario, steps=steps)
+    records = {}
+    for name in ("", *dict.fromkeys(twins)):
+        switches: Any = TWINS[name][1] if name else {}
+        setup = dataclasses.replace(scenario, engine=dataclasses.replace(scenario.engine, **switches))
+        model = SpiralModel(setup=setup, rng=seed)
+        model.run()
+        records[name] = model.record()
+    own = records.pop("")
+    measured = outcomes(own, records)
+    return RunResult(scenario.name, seed, own.stop_reason, measured, attribution(measured), own, records)
+
+
+def run_cell(task: dict[str, Any]) -> dict[str, Any]:
+    """Do one run of a sweep: build the scenario from plain data, run it, write the tables asked for.
+
+    Parameters
+    ----------
+    task : dict
+        ``inputs`` (resolved), ``seed``, ``twins``, ``tables``, ``run_id``, ``folder``.
+
+    Returns
+    -------
+    dict
+        ``stop_reason`` and every outcome.
+    """
+    from spirals.scenarios.loader import Inputs, build_scenario
+
+    scenario = build_scenario(Inputs(task["inputs"]))
+    result = run_scenario(scenario, task["seed"], twins=task["twins"])
+    if task["tables"]:
+        found = result.tables()
+        for name in task["tables"]:
+            write_table(found[name], Path(task["folder"]) / name / f"{task['run_id']}.parquet")
+    return {"stop_reason": result.stop_reason, **result.outcomes}
+
+
+def write_table(table: "pd.DataFrame", path: Path) -> None:
+    """Write a table as Parquet; the file appears whole or not at all."""
+    from spirals.scenarios.store import RESULTS_SCHEMA, write_whole
+    from spirals.scenarios.tables import parquet_bytes
+
+    write_whole(path, parquet_bytes(table, RESULTS_SCHEMA))
+
+
+def attribution(outcomes: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Return how much of each compared outcome is there without price impact of forced orders.
+
+    First-order reading of twin T1: the level in the twin is what the shock alone does, the
+    difference is what the forced orders add through the price.
+    """
+    from spirals.simulation.measures.catalogue import COMPARED
+
+    found = {}
+    for name in COMPARED:
+        alone = outcomes.get(f"twin_{name}", math.nan)
+        if not math.isnan(alone):
+            found[name] = {"without impact of forced orders": alone, "impact of forced orders": outcomes[name] - alone}
+    return found
+
+
+def _check(seed: int, steps: int | None, twins: Sequence[str], known: Sequence[str]) -> None:
+    found = []
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        found.append(f"seed must be a whole number of at least 0, was {seed!r}")
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        found.append(f"steps must be a whole number of at least 1, was {steps!r}")
+    found += [f"twin must be one of {', '.join(known)}, was {name!r}" for name in twins if name not in known]
+    if found:
+        raise InputError(found)

@@ -1,0 +1,139 @@
+"""What a result rests on, read from its manifest: printed fields, inputs with sources, provenance.
+
+A manifest holds the resolved inputs as plain tables in which every part names its class as ``type``.
+Nothing named there is imported.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from spirals.scenarios.report_html import details, escape, note, table
+
+__all__ = ["PRINTED_FIELDS", "inputs_of", "inputs_section", "printed_fields", "provenance_section", "scenario_name"]
+
+NOT_STATED = "not stated in the manifest"
+ASSUMPTION = "assumption"
+
+#: Printed in every report: key of the manifest's `printed` table, title, part of the inputs that shows it otherwise.
+PRINTED_FIELDS = (
+    ("mark_rule", "Mark rule", "price_feed"),
+    ("volatility", "Volatility that the policy reads: source, sampling, half-life", "volatility"),
+    ("index_feedback", "Index feedback", "outside_world"),
+    ("depth_models", "Depth models", "depth"),
+    ("normalisation", "Normalisation of the policies compared", "margin"),
+    ("opening_book", "Opening book (given or adapted)", "population"),
+)
+
+
+def inputs_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the resolved inputs of the scenario; empty when the manifest has none."""
+    for key in ("inputs", "scenario", "base"):
+        value = manifest.get(key)
+        if isinstance(value, Mapping):
+            inner = value.get("scenario")
+            return inner if isinstance(inner, Mapping) else value
+    return {}
+
+
+def printed_fields(manifest: Mapping[str, Any], design: Mapping[str, Sequence[Any]]) -> list[tuple[str, str]]:
+    """Return title and text of every mandatory field.
+
+    The text is the manifest's ``printed`` entry if there is one, else the part of the inputs that
+    decides it, with the levels of the design that vary below it.
+    """
+    stated = manifest.get("printed") or {}
+    inputs = inputs_of(manifest)
+    rows = []
+    for key, title, part in PRINTED_FIELDS:
+        text = _text(stated[key]) if key in stated else ""
+        if not text and part in inputs:
+            text = _part_line(inputs[part])
+        varied = [
+            f"{path} ∈ {{{', '.join(_text(value) for value in values)}}}"
+            for path, values in design.items()
+            if path.split(".")[0] == part and len(values) > 1
+        ]
+        rows.append((title, "; ".join([text, *varied] if text else varied) or NOT_STATED))
+    return rows
+
+
+def scenario_name(manifest: Mapping[str, Any]) -> str:
+    """Return the name of the scenario; empty when the manifest has none."""
+    scenario = manifest.get("scenario")
+    return scenario if isinstance(scenario, str) else str(inputs_of(manifest).get("name", ""))
+
+
+def inputs_section(manifest: Mapping[str, Any]) -> str:
+    """Return the table of inputs with their sources; numbers without a source are marked."""
+    inputs = inputs_of(manifest)
+    if not inputs:
+        return note("The manifest holds no inputs.", warning=True)
+    sources = inputs.get("sources") or manifest.get("sources") or {}
+    rows = []
+    for path, value in _leaves({key: value for key, value in inputs.items() if key != "sources"}):
+        rows.append((path, _text(value), _source(path, sources)))
+    sourced = [row for row in rows if row[2] not in ("", ASSUMPTION)]
+    assumed = [row for row in rows if row[2] == ASSUMPTION]
+    text = (
+        f"<p>{len(rows)} inputs; {len(sourced)} carry a source, {len(assumed)} are marked as assumptions, "
+        f"{len(rows) - len(sourced) - len(assumed)} are defaults of the program or names.</p>"
+    )
+    shown = [row for row in rows if row[2]]
+    headers = ("Input", "Value", "Source")
+    return text + (table(headers, shown) if shown else "") + details("All inputs", table(headers, rows))
+
+
+def provenance_section(manifest: Mapping[str, Any]) -> str:
+    """Return how the result was made: everything in the manifest besides inputs and results."""
+    skipped = {"inputs", "scenario", "base", "printed", "targets", "outcomes", "attribution", "sources", "twins"}
+    rows = []
+    for key, value in manifest.items():
+        if key in skipped and not isinstance(value, str | int | float):
+            continue
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        rows.append((key.replace("_", " "), text if len(text) <= 600 else text[:600] + " …"))
+    return table(("Field", "Value"), rows) if rows else f"<p>{escape(NOT_STATED)}</p>"
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted path, value); lists of plain values are one value, lists of parts are numbered."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(node, list | tuple) and any(isinstance(item, Mapping) for item in node):
+        for position, item in enumerate(node):
+            yield from _leaves(item, f"{prefix}[{position}]")
+    else:
+        yield prefix, node
+
+
+def _source(path: str, sources: Mapping[str, Any]) -> str:
+    """Return the source of the longest stated path that covers `path`."""
+    plain = path.replace("[", ".").replace("]", "")
+    covering = [key for key in sources if plain == key or plain.startswith(f"{key}.")]
+    return str(sources[max(covering, key=len)]) if covering else ""
+
+
+def _part_line(part: Any) -> str:
+    """Return a part as one line: its class with its plain values, nested parts in brackets."""
+    if not isinstance(part, Mapping):
+        return _text(part)
+    values = [
+        f"{key} = {_part_line(value) if isinstance(value, Mapping) else _text(value)}"
+        for key, value in part.items()
+        if key != "type" and value not in ("", None, [], ())
+    ]
+    name = str(part.get("type", ""))
+    return f"{name} ({', '.join(values)})" if name and values else name or ", ".join(values)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list | tuple):
+        shown = [_part_line(item) if isinstance(item, Mapping) else _text(item) for item in value]
+        return ", ".join(shown[:12]) + (f", … ({len(shown)} values)" if len(shown) > 12 else "")
+    return "" if value is None else str(value)

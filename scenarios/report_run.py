@@ -1,0 +1,183 @@
+"""Report of one run: what happened, when, why, and beside which figures of the venue."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from spirals.scenarios.figures import to_svg
+from spirals.scenarios.figures_run import run_figure
+from spirals.scenarios.report_html import Section, escape, figure, note, page, paragraph, table
+from spirals.scenarios.report_inputs import inputs_of, inputs_section, printed_fields, provenance_section, scenario_name
+from spirals.scenarios.report_numbers import format_number, format_outcome, plain_name
+from spirals.simulation.measures.catalogue import MEASURES, TWIN_MEASURES
+
+__all__ = ["run_page"]
+
+SUMMARY = ("drawdown_mark", "excess_drawdown", "liquidated_accounts", "bad_debt_gross")
+GROUPS = (
+    ("Prices", ("drawdown_", "run_up_", "overshoot_", "price_half")),
+    ("Forced flow and liquidations",
+     ("forced_", "margin_calls", "liquidat", "first_liq", "oi_change", "cascade", "rounds_")),
+    ("Losses", ("bad_debt", "fund_", "uncovered", "adl_")),
+    ("Profit and loss by class", ("pnl_",)),
+    ("Margin", ("initial_", "maintenance_", "margin_locked", "leverage_", "topped_up", "orders_")),
+    ("Liquidity", ("depth_", "spread_", "one_sided")),
+)
+
+
+def run_page(
+    run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], twins: Mapping[str, Mapping[str, pd.DataFrame]]
+) -> str:
+    """Return the report of a run as one HTML document.
+
+    Parameters
+    ----------
+    run : mapping
+        Content of ``run.json``: ``scenario``, ``seed``, ``stop_reason``, ``outcomes``; where present
+        ``title``, ``summary``, ``inputs`` with ``sources``, ``printed``, ``attribution``,
+        ``opening_seconds`` and ``targets``, a list of tables with the keys ``quantity``, ``low``,
+        ``high``, ``source``, ``outcome``.
+    tables : mapping of str to DataFrame
+        As :func:`~spirals.scenarios.report_tables.run_tables` makes them.
+    twins : mapping of str to mapping
+        The same of each twin by name.
+    """
+    outcomes = {name: value for name, value in (run.get("outcomes") or {}).items() if isinstance(value, int | float)}
+    sections = []
+    if "steps" in tables:
+        sections.append(Section("course", "The course of the run", _course(run, tables, twins)))
+    if run.get("targets"):
+        sections.append(Section("targets", "Beside the figures of the venue", _targets(run["targets"], outcomes)))
+    if any(name in TWIN_MEASURES for name in outcomes):
+        sections.append(Section("excess", "What the loop added", _excess(outcomes)))
+    if run.get("attribution"):
+        sections.append(Section("attribution", "Attribution to channels", _attribution(run["attribution"])))
+    sections += [
+        Section("outcomes", "Outcomes", _outcomes(outcomes)),
+        Section("printed", "Rules that every result depends on", table(("Field", "Value"), printed_fields(run, {}))),
+        Section("inputs", "Inputs and their sources", inputs_section(run)),
+        Section("provenance", "How this was made", provenance_section(run)),
+    ]
+    name = (scenario_name(run) or "run")
+    return page(
+        kicker="Run report",
+        title=str(run.get("title") or name),
+        lead=str(run.get("summary") or inputs_of(run).get("summary") or f"One run of {name}."),
+        meta=_meta(run, outcomes),
+        sections=sections,
+        foot="Written by spirals report from the files of the run alone. One seed: no interval can be given.",
+    )
+
+
+def _course(
+    run: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], twins: Mapping[str, Mapping[str, pd.DataFrame]]
+) -> str:
+    steps = tables["steps"]
+    instruments = sorted(steps["instrument"].unique()) if "instrument" in steps else [0]
+    opening = float(run.get("opening_seconds") or inputs_of(run).get("opening_seconds") or 0.0)
+    parts = []
+    for instrument in instruments:
+        own = _of_instrument(steps, instrument)
+        beside = {name: _of_instrument(twin["steps"], instrument) for name, twin in twins.items() if "steps" in twin}
+        title = "The run." if len(instruments) == 1 else f"Instrument {instrument}."
+        caption = "Twins share every draw with the run; in T1 forced orders move no price. " if twins else ""
+        caption += "Volatility, margin rate and depth are those that participants could see."
+        svg = to_svg(run_figure(own, tables.get("totals", pd.DataFrame()), beside, opening))
+        parts.append(figure(svg, title, caption, "Prices, forced flow, margin, liquidity and losses over time"))
+    return "".join(parts)
+
+
+def _of_instrument(steps: pd.DataFrame, instrument: Any) -> pd.DataFrame:
+    return steps[steps["instrument"] == instrument] if "instrument" in steps else steps
+
+
+def _targets(targets: Sequence[Mapping[str, Any]], outcomes: Mapping[str, float]) -> str:
+    text = (
+        "Published figures that match this run in venue, leg and window, as ranges. Agreement does not identify "
+        "amplification: price path, open interest and liquidated share are compatible with many depths."
+    )
+    rows = []
+    for target in targets:
+        name = str(target.get("outcome", ""))
+        value, low, high = outcomes.get(name), target.get("low"), target.get("high")
+        rows.append((str(target.get("quantity", name)), _range(name, low, high), format_outcome(name, value),
+                     _verdict(value, low, high), str(target.get("source", ""))))
+    return paragraph(text) + table(("Quantity", "Venue", "This run", "Inside", "Source"), rows, numeric=(1, 2))
+
+
+def _range(name: str, low: Any, high: Any) -> str:
+    if low is None and high is None:
+        return "n/a"
+    if low is None:
+        return f"at most {format_outcome(name, high)}"
+    if high is None:
+        return f"at least {format_outcome(name, low)}"
+    return format_outcome(name, low) if low == high else f"{format_outcome(name, low)} to {format_outcome(name, high)}"
+
+
+def _verdict(value: float | None, low: Any, high: Any) -> str:
+    if value is None or value != value or (low is None and high is None):
+        return "n/a"
+    if low is not None and value < low:
+        return "below"
+    return "above" if high is not None and value > high else "yes"
+
+
+def _excess(outcomes: Mapping[str, float]) -> str:
+    """Run, twin T1 and difference, line by line; then the ratio."""
+    pairs = (("drawdown_mark", "excess_drawdown"), ("run_up_mark", "excess_run_up"),
+             ("forced_notional", "excess_forced_notional"), ("bad_debt_gross", "excess_bad_debt"))
+    rows = [
+        (plain_name(own), format_outcome(own, outcomes[own]), format_outcome(own, outcomes[f"twin_{own}"]),
+         format_outcome(excess, outcomes[excess]))
+        for own, excess in pairs if {own, excess, f"twin_{own}"} <= set(outcomes)
+    ]
+    ratio = outcomes.get("amplification")
+    known = ratio is not None and ratio == ratio
+    text = (
+        f"Drawdown over the twin's: {format_number(ratio)}." if known
+        else "The ratio of drawdowns is not given: the twin's is below 1 %."
+    )
+    return table(("", "Run", "Twin T1", "Difference"), rows, numeric=(1, 2, 3)) + paragraph(text)
+
+
+def _attribution(attribution: Mapping[str, Mapping[str, float]]) -> str:
+    parts = [paragraph("Levels per channel; shares of this kind are an accounting convention.")]
+    for outcome, channels in attribution.items():
+        rows = [(channel.replace("_", " "), format_outcome(outcome, value)) for channel, value in channels.items()]
+        parts.append(table(("Channel", "Level"), rows, numeric=(1,), caption=plain_name(outcome)))
+    return "".join(parts)
+
+
+def _outcomes(outcomes: Mapping[str, float]) -> str:
+    """All outcomes by group; those against twins and unknown ones last."""
+    left = dict(outcomes)
+    parts = []
+    for title, starts in GROUPS:
+        names = [name for name in left if name.startswith(starts) and name not in TWIN_MEASURES]
+        parts.append(_group(title, names, outcomes))
+        for name in names:
+            del left[name]
+    parts.append(_group("Against twins, and further outcomes", list(left), outcomes))
+    return "".join(parts) or note("The run holds no outcomes.", warning=True)
+
+
+def _group(title: str, names: Sequence[str], outcomes: Mapping[str, float]) -> str:
+    if not names:
+        return ""
+    rows = [(name, format_outcome(name, outcomes[name]), _meaning(name)) for name in names]
+    return f"<h3>{escape(title)}</h3>" + table(("Outcome", "Value", "Meaning"), rows, numeric=(1,))
+
+
+def _meaning(name: str) -> str:
+    text = MEASURES.get(name, "")
+    return text.split(" [")[0]
+
+
+def _meta(run: Mapping[str, Any], outcomes: Mapping[str, float]) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = [("Scenario", scenario_name(run)), ("Seed", run.get("seed", "n/a")),
+                                       ("Stopped", run.get("stop_reason", "n/a"))]
+    found += [(plain_name(name), format_outcome(name, outcomes[name]))
+              for name in SUMMARY if name in outcomes]
+    return found

@@ -1,0 +1,153 @@
+"""Study: a scenario, a design over it, replications and the outcomes of interest."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spirals.scenarios.catalogue_index import find_file, names
+from spirals.scenarios.design import SAMPLERS, Axis, Point, Range, axes_of, design_points, replication_seed
+from spirals.scenarios.loader import Inputs, parsed_overrides, resolve_stated, take_version
+from spirals.scenarios.overrides import Override
+from spirals.scenarios.problems import Problems, Where, suggestion
+from spirals.scenarios.resolve import Resolver
+from spirals.scenarios.toml_source import read_extended
+from spirals.simulation.parameters import Part, parameter
+
+__all__ = ["Cell", "Study", "load_study", "study_cells"]
+
+TWIN_NAMES = ("T1", "T2", "T3")
+TABLE_NAMES = ("steps", "totals", "calls", "liquidations", "adl")
+
+
+@dataclasses.dataclass(frozen=True)
+class Study(Part):
+    """What a sweep is asked to do.
+
+    Levers are what the designer of a venue chooses, uncertainties what nobody chooses; both are
+    crossed. Replication r has the same seed at every point (common random numbers).
+    """
+
+    name: str = parameter(help="label, and the folder below results/")
+    scenario: str = parameter(help="name of the catalogue, or a TOML file beside the study")
+    title: str = parameter("", help="of the report")
+    summary: str = parameter("", help="one line for lists and reports")
+    lever: str = parameter("", help="design column on the x axis of the report; empty: found by itself")
+    conditional_on: str = parameter("", help="what the intervals are conditional on, for the report")
+    left_out: str = parameter("", help="what the model leaves out, for the report")
+    replications: int = parameter(20, unit="runs per point", low=1, high=1_000_000)
+    seed: int = parameter(0, low=0, high=2**53, help="root of the seeds of all replications")
+    twins: tuple[str, ...] = parameter((), choices=TWIN_NAMES, help="twins to run beside every run")
+    outcomes: tuple[str, ...] = parameter((), help="outcomes that the report shows first")
+    tables: tuple[str, ...] = parameter((), choices=TABLE_NAMES, help="tables to keep of every run")
+    set: dict[str, object] = parameter({}, help="inputs of the scenario to replace, path = value")
+    levers: dict[str, object] = parameter({}, help="path = [values]")
+    uncertainties: dict[str, object] = parameter({}, help="path = [values], or {low, high}")
+    points: tuple[dict[str, object], ...] = parameter((), help="further points, each path = value")
+    sampler: str = parameter("latin-hypercube", choices=SAMPLERS, help="for ranges {low, high}")
+    samples: int = parameter(16, unit="points", low=1, high=1_000_000, help="drawn from the ranges")
+    folder: str = dataclasses.field(default="", compare=False, repr=False)
+
+    def axes(self, problems: Problems | None = None) -> list[Axis | Range]:
+        """Return levers, then uncertainties."""
+        problems = problems or Problems()
+        uncertainties = axes_of(self.uncertainties, ("uncertainties",), problems)
+        return [*axes_of(self.levers, ("levers",), problems), *uncertainties]
+
+    def design(self) -> list[Point]:
+        """Return the points of the study in a fixed order."""
+        return design_points(self.axes(), self.points, sampler=self.sampler, samples=self.samples, seed=self.seed)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the design columns of the table of runs."""
+        return list(dict.fromkeys(name for point in self.design() for name in point.columns))
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One run of a study: resolved inputs, replication and seed."""
+
+    inputs: Inputs
+    columns: dict[str, Any]
+    replication: int
+    seed: int
+
+
+def load_study(name_or_path: str | Path, *, replications: int | None = None) -> Study:
+    """Return the study of a catalogue name or a TOML file; raises InputError with every problem.
+
+    Parameters
+    ----------
+    replications : int, optional
+        Instead of the number in the file.
+    """
+    problems = Problems()
+    path = find_file(str(name_or_path), Path.cwd(), "study")
+    if path is None:
+        known = names("study")
+        problems.add("unknown study" + suggestion(str(name_or_path), known),
+                     allowed=f"{', '.join(known) or '(none)'}, or a TOML file", given=str(name_or_path))
+        problems.raise_if_any()
+    assert path is not None
+    stated, places, folders = read_extended(path, problems, lambda name, folder: find_file(name, folder, "study"))
+    problems.places = places
+    problems.raise_if_any()
+    take_version(stated, problems)
+    if stated.pop("kind", "study") != "study":
+        problems.add("not a study", ("kind",), allowed="study")
+    if replications is not None:
+        stated["replications"] = replications
+        problems.places = {**places, ("replications",): Where("--replications")}
+    table = Resolver(problems, folders).part(stated, "Study")
+    problems.raise_if_any()
+    assert table is not None
+    table.pop("type")
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    study = Study(**values, folder=str(path.resolve().parent))
+    study.axes(problems)
+    problems.raise_if_any()
+    return study
+
+
+def study_cells(study: Study, overrides: Sequence[str] | Mapping[str, Any] = ()) -> list[Cell]:
+    """Return every run of a study with resolved inputs; raises InputError with every problem of all points.
+
+    Parameters
+    ----------
+    overrides : sequence of "PATH=VALUE", or mapping of path to value
+        Replaced inputs of the scenario, the same at every point.
+    """
+    problems = Problems()
+    path = find_file(study.scenario, Path(study.folder or "."))
+    if path is None:
+        known = names("scenario")
+        problems.add("unknown scenario" + suggestion(study.scenario, known), ("scenario",),
+                     allowed=f"{', '.join(known)}, or a TOML file", given=study.scenario)
+        problems.raise_if_any()
+    assert path is not None
+    stated, places, folders = read_extended(path, problems, find_file)
+    problems.raise_if_any()
+    fixed = [Override(name, value, f"set of study {study.name}") for name, value in study.set.items()]
+    fixed += parsed_overrides(overrides, problems)
+    _refuse_levers(study, fixed, problems)
+    cells: list[Cell] = []
+    for point in study.design():
+        settings = [Override(name, value, f"study {study.name}: {name} = {value}") for name, value in point.settings]
+        found = Problems()
+        inputs = resolve_stated(stated, [*fixed, *settings], found, places, folders)
+        problems.found += [problem for problem in found if problem not in problems.found]
+        if inputs is not None:
+            cells += [Cell(inputs, point.columns, replication, replication_seed(study.seed, replication))
+                      for replication in range(study.replications)]
+    problems.raise_if_any()
+    return cells
+
+
+def _refuse_levers(study: Study, fixed: Sequence[Override], problems: Problems) -> None:
+    """An override of what the design varies would silently have no effect."""
+    varied = {path for axis in study.axes() for path in axis.paths}
+    for override in fixed:
+        if override.path in varied:
+            problems.add("override of a lever or uncertainty of the study", where=Where(override.place),
+                         allowed="an input that the design does not vary", given=override.path)

@@ -1,0 +1,158 @@
+"""Read a TOML file together with the line of every key, and with what it extends."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from spirals.scenarios.problems import Key, Problems, Where
+
+__all__ = ["key_lines", "merge", "read_extended", "read_toml"]
+
+HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]#]+?)\s*\]\]?\s*(?:#.*)?$")
+NAME = r"""(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)"""
+ASSIGNMENT = re.compile(rf"^\s*({NAME}(?:\s*\.\s*{NAME})*)\s*=")
+TOKEN = re.compile(r""""([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+)""")
+
+
+def read_toml(path: Path, problems: Problems) -> dict[str, Any]:
+    """Return the tables of `path`; a file that is missing or malformed is a problem and gives ``{}``."""
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        problems.add("no such file", allowed="a TOML file", given=str(path))
+    except IsADirectoryError:
+        problems.add("a folder, not a file", allowed="a TOML file", given=str(path))
+    except OSError as error:
+        problems.add(f"cannot read the file ({error.strerror})", given=str(path))
+    except UnicodeDecodeError as error:
+        problems.add(f"not UTF-8 text at byte {error.start}", where=Where(str(path)))
+    except tomllib.TOMLDecodeError as error:
+        problems.add(f"malformed TOML: {error}", where=Where(str(path)), allowed="see https://toml.io")
+    return {}
+
+
+def key_lines(text: str) -> dict[Key, int]:
+    """Return the line of every table and key that starts a line; keys in inline tables are not listed."""
+    lines: dict[Key, int] = {}
+    prefix: Key = ()
+    counts: dict[Key, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = HEADER.match(line)
+        if header:
+            prefix = _placed(_tokens(header[2]), counts)
+            if header[1] == "[[":
+                index = counts.get(prefix, -1) + 1
+                counts[prefix] = index
+                prefix = (*prefix, index)
+            lines.setdefault(prefix, number)
+            continue
+        assignment = ASSIGNMENT.match(line)
+        if assignment:
+            lines.setdefault((*prefix, *_tokens(assignment[1])), number)
+    return lines
+
+
+def read_extended(
+    path: Path, problems: Problems, find: Callable[[str, Path], Path | None]
+) -> tuple[dict[str, Any], dict[Key, Where], dict[Key, Path]]:
+    """Read `path` and what it extends.
+
+    Parameters
+    ----------
+    find : callable
+        Returns the file of the name given by ``extends``, seen from a folder.
+
+    Returns
+    -------
+    data : dict
+        Merged tables.
+    places : dict
+        Where each key was stated.
+    folders : dict
+        Folder that relative paths under each key refer to.
+    """
+    chain: list[Path] = []
+    data: dict[str, Any] = {}
+    places: dict[Key, Where] = {}
+    folders: dict[Key, Path] = {}
+    current: Path | None = path.resolve()
+    while current is not None:
+        if current in chain:
+            problems.add("scenarios extend each other in a circle", ("extends",), where=Where(str(current)))
+            break
+        chain.append(current)
+        child = read_toml(current, problems)
+        for key, line in _lines_of(current).items():
+            places.setdefault(key, Where(_shown(current), line))
+        places[()] = Where(_shown(chain[0]))
+        for key in _all_keys(child):
+            folders.setdefault(key, current.parent)
+        parent = child.pop("extends", None)
+        data = merge(child, data)
+        current = _parent_file(parent, current, problems, find)
+    return data, places, folders
+
+
+def merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with `top` over it: tables merge unless their ``type`` differs, all else is replaced."""
+    merged = deepcopy(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        if isinstance(value, dict) and isinstance(below, dict) and value.get("type", below.get("type")) == below.get("type"):
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = deepcopy(value)
+    return merged
+
+
+def _parent_file(
+    parent: Any, current: Path, problems: Problems, find: Callable[[str, Path], Path | None]
+) -> Path | None:
+    if parent is None:
+        return None
+    found = find(parent, current.parent) if isinstance(parent, str) else None
+    if found is None:
+        where = Where(_shown(current), _lines_of(current).get(("extends",)))
+        problems.add("unknown scenario", ("extends",), where=where,
+                     allowed="a name of the catalogue or a TOML file", given=parent)
+    return found
+
+
+def _lines_of(path: Path) -> dict[Key, int]:
+    try:
+        return key_lines(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return {}
+
+
+def _all_keys(node: Any, prefix: Key = ()) -> list[Key]:
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    found = [prefix]
+    for key, value in items:
+        found += _all_keys(value, (*prefix, key))
+    return found
+
+
+def _tokens(text: str) -> Key:
+    return tuple(first or second or third for first, second, third in TOKEN.findall(text))
+
+
+def _placed(tokens: Key, counts: dict[Key, int]) -> Key:
+    """Insert the current position of every array of tables on the way (not of the last token)."""
+    placed: Key = ()
+    for token in tokens[:-1]:
+        placed = (*placed, token)
+        if placed in counts:
+            placed = (*placed, counts[placed])
+    return (*placed, tokens[-1]) if tokens else ()
+
+
+def _shown(path: Path) -> str:
+    """Return `path` relative to the working folder where that is shorter."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
