@@ -39,7 +39,8 @@ lint: setup-dev
 	@mkdir -p .mypy_path/spirals && cd .mypy_path/spirals && ln -sfn ../../simulation simulation && \
 		ln -sfn ../../agents agents && ln -sfn ../../scenarios scenarios && ln -sf ../../simulation/_top/*.* .
 	$(BIN)/python -m ruff check --output-format concise .
-	$(BIN)/python -m mypy
+	@echo $(BIN)/python -m mypy
+	@$(BIN)/python -m mypy >.mypy_path/report; status=$$?; sed 's#^\.mypy_path/spirals/##' .mypy_path/report; exit $$status
 
 PIP_COMPILE = printf 'setuptools>=77\n' | uv pip compile --quiet --universal --python-version 3.11 \
 	--no-header --no-annotate --generate-hashes pyproject.toml -

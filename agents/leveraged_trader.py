@@ -17,25 +17,26 @@ import numpy as np
 
 from spirals.agents.orders import NO_ORDER, write_order
 from spirals.agents.rows import Behaviour, Response
-from spirals.simulation.accounts.requirement import initial_requirement, maintenance_requirement
+from spirals.simulation.accounts.requirement import affordable_notional, maintenance_requirement
 from spirals.simulation.kernel import kernel
 from spirals.simulation.order_book.queue_kernels import find_slot
 from spirals.simulation.randomness import uniforms
 from spirals.simulation.state import BUY, SELL, Cause, Kind, Mode, OrderKind, Status
 
-__all__ = ["decide_traders", "trader_rule"]
+__all__ = ["MOST_ORDERS", "decide_traders", "trader_rule"]
 
 ORIGIN = Kind.TRADER
 ISOLATED = Mode.ISOLATED
 LIQUIDATING = Status.LIQUIDATING
 IOC, LIMIT, REPLACE = OrderKind.IOC, OrderKind.LIMIT, OrderKind.REPLACE
 VOLUNTARY, CALL_RESPONSE = Cause.VOLUNTARY, Cause.CALL_RESPONSE
-LEVERAGE_TARGET, STOP_LOSS_CAUSE = Cause.LEVERAGE_TARGET, Cause.STOP_LOSS
+LEVERAGE_TARGET, STOP_LOSS = Cause.LEVERAGE_TARGET, Cause.STOP_LOSS
 NOTHING, REDUCE = Response.NOTHING, Response.REDUCE
 TREND_FOLLOWING, CONTRARIAN = Behaviour.TREND_FOLLOWING, Behaviour.CONTRARIAN
 LEVERAGE_TARGETING = Behaviour.LEVERAGE_TARGETING
+IDLE, ORDERED, ASKED = range(3)    # what a trader did: nothing, wrote its order, wants a top-up of `lots` atoms
 FAR = 6.0                          # call distances beyond which the hazard (< 0.25 %) is taken as zero
-MOST_ORDERS = 2                    # rows one trader may write in a step
+MOST_ORDERS = 1                    # rows one trader may write in a step
 DAY = 86400.0
 CHUNK = 64
 
@@ -57,52 +58,65 @@ def decide_traders(
             trader = traders[t]
             account = trader["account"]
             i = trader["instrument"]
-            before = n
-            n = trader_rule(
+            resting = find_slot(slots, pool, trader["order_id"]) != 0
+            did = trader_rule(
                 rule[0], trader, accounts[account], positions[account, i], record[i], contracts[i], requirement[i],
-                slots, pool, seconds, draws[t - start, 0], draws[t - start, 1], top_up_requests, orders, n,
+                resting, seconds, draws[t - start, 0], draws[t - start, 1], orders[n],
             )
-            for k in range(before, n):
-                out_owners[k] = t
+            if did == ORDERED:
+                out_owners[n] = t
+                n += 1
+            elif did == ASKED:
+                top_up_requests[account] = orders[n]["lots"]
     return n
 
 
 @kernel
 def trader_rule(
-    rule, trader, account, position, market, contract, brackets, slots, pool, seconds, first, second, top_up_requests,
-    orders, n,
+    rule, trader, account, position, market, contract, brackets, resting, seconds, first, second, out_order,
 ):
-    """Write one trader's orders from row `n` on (at most two); return the next free row.
+    """Decide for one trader; fill `out_order` and return ORDERED, or ASKED with the top-up in its `lots`, or IDLE.
 
-    `first` and `second` are the trader's uniforms of this step.
+    Precedence: a venue that liquidates leaves no choice; then the stop, the call, the behaviour.
 
-    Precedence: a venue that liquidates leaves no choice; then the stop, the call, the behaviour. A
-    top-up is asked for in `top_up_requests` [atoms], which the venue's transfer turns into a deposit.
+    Parameters
+    ----------
+    rule : TRADER_RULE record
+    trader : TRADER record
+        Its state is modified in place.
+    account, position, market, contract : records of the ledger and the market
+    brackets : ndarray of REQUIREMENT, shape (n_brackets,)
+    resting : bool
+        Whether the trader's own order still rests.
+    seconds : float
+        [s] Length of the step.
+    first, second : float
+        The trader's uniforms of this step.
     """
     if account["status"] >= LIQUIDATING:
-        return n
+        return IDLE
     lots = position["lots"]
-    mark = market["mark"]
     if lots == 0:
         if trader["home_lots"] != 0:  # out of the market: only a re-entry brings it back
-            return reenter(rule, trader, account, market, contract, brackets, seconds, first, second, top_up_requests,
-                           orders, n)
+            return reenter(rule, trader, account, market, contract, brackets, seconds, first, second, out_order)
     else:
-        if trader["stop_price"] > 0.0 and (mark - trader["stop_price"]) * lots <= 0.0:
+        if trader["stop_price"] > 0.0 and (market["mark"] - trader["stop_price"]) * lots <= 0.0:
             trader["stop_price"] = 0.0
-            return close(rule, trader, market, contract, lots, abs(lots), STOP_LOSS_CAUSE, seconds, second, orders, n)
-        if near_call(rule, account, position, mark * contract["lot_value"]) and trader["response"] != NOTHING:
-            asked = before_call(rule, trader, account, position, mark, contract, brackets, seconds, first,
-                                top_up_requests)
-            if asked > 0:
-                return close(rule, trader, market, contract, lots, asked, CALL_RESPONSE, seconds, second, orders, n)
+            return close(rule, trader, market, contract, lots, abs(lots), STOP_LOSS, seconds, second, out_order)
+        if near_call(rule, account, position, market["mark"] * contract["lot_value"]) and trader["response"] != NOTHING:
+            did = before_call(rule, trader, account, position, market, contract, brackets, seconds, first, second,
+                              out_order)
+            if did != IDLE:
+                return did
     behaviour = trader["behaviour"]
-    if behaviour == LEVERAGE_TARGETING:
-        if lots != 0:
-            n = target_leverage(rule, trader, account, position, market, contract, seconds, first, second, orders, n)
-    elif behaviour == TREND_FOLLOWING or behaviour == CONTRARIAN:
-        return follow_trend(rule, trader, position, market, contract, seconds, first, second, orders, n)
-    return trade_around(rule, trader, position, market, contract, slots, pool, seconds, first, second, orders, n)
+    if behaviour == LEVERAGE_TARGETING and lots != 0:
+        did = target_leverage(rule, trader, account, position, market, contract, seconds, first, second, out_order)
+        if did != IDLE:
+            return did
+    if behaviour == TREND_FOLLOWING or behaviour == CONTRARIAN:
+        if rule["limit_orders"] == 0.0:
+            return follow_trend(rule, trader, position, market, contract, seconds, first, second, out_order)
+    return trade_around(rule, trader, position, market, contract, resting, seconds, first, second, out_order)
 
 
 @kernel
@@ -118,139 +132,127 @@ def near_call(rule, account, position, lot):
 
 
 @kernel
-def before_call(rule, trader, account, position, mark, contract, brackets, seconds, u, top_up_requests):
-    """Return the lots to sell because a call is near; a top-up is asked for in place and returns 0."""
-    lots = abs(position["lots"])
-    notional = lots * mark * contract["lot_value"]
+def before_call(rule, trader, account, position, market, contract, brackets, seconds, u, when, out_order):
+    """React to a near call with the hazard of the module docstring: reduce, or ask for money."""
+    lots = position["lots"]
+    notional = abs(lots) * market["mark"] * contract["lot_value"]
+    equity = np.float64(account["equity"])
+    maintenance = np.float64(account["maintenance_margin"])
     if account["mode"] == ISOLATED:
-        equity = position["collateral"] - position["cost"] + position["lots"] * mark * contract["lot_value"]
+        equity = position["collateral"] - position["cost"] + lots * market["mark"] * contract["lot_value"]
         maintenance = maintenance_requirement(notional * contract["atom"], brackets) / contract["atom"]
-    else:
-        equity = np.float64(account["equity"])
-        maintenance = np.float64(account["maintenance_margin"])
-    scale = notional * rule["call_distance"]
-    if equity - maintenance > FAR * scale:
-        return 0
-    hazard = trader["call_hazard"] * math.exp(-max((equity - maintenance) / scale, 0.0))
+    distance = (equity - maintenance) / (notional * rule["call_distance"])
+    hazard = trader["call_hazard"] * math.exp(-max(distance, 0.0))
     if u >= 1.0 - math.exp(-hazard * seconds):
-        return 0
+        return IDLE
     if trader["response"] == REDUCE:
-        return max(1, np.int64(rule["reduce_share"] * lots))
-    if account["outside_wealth"] > 0 and account["transfer_step"] < 0:
-        wanted = np.int64(max(notional / trader["target_leverage"] - equity, 0.0))
-        top_up_requests[trader["account"]] = min(wanted, account["outside_wealth"])
-    return 0
+        part = max(1, np.int64(rule["reduce_share"] * abs(lots)))
+        return close(rule, trader, market, contract, lots, part, CALL_RESPONSE, seconds, when, out_order)
+    if account["transfer_step"] >= 0:
+        return IDLE
+    wanted = np.int64(max(notional / trader["target_leverage"] - equity, 0.0))
+    out_order["lots"] = min(wanted, account["outside_wealth"])
+    return ASKED if out_order["lots"] > 0 else IDLE
 
 
 @kernel
-def band_ticks(rule, market, contract, side):
-    """Return the worst price [ticks] of a marketable order."""
+def take(rule, trader, market, contract, side, lots, cause, seconds, when, out_order):
+    """Write a marketable order inside the band around the mark."""
     ticks = market["mark"] * (1.0 + side * rule["band"]) / contract["tick_size"]
-    price = int(math.floor(ticks)) if side > 0 else int(math.ceil(ticks))
-    return min(max(price, 1), contract["n_ticks"] - 1)
+    price = np.int64(math.floor(ticks)) if side > 0 else np.int64(math.ceil(ticks))
+    price = min(max(price, 1), contract["n_ticks"] - 1)
+    write_order(out_order, IOC, side, price, lots, np.int64(when * seconds * 1e6), trader["account"],
+                trader["instrument"], ORIGIN, cause, NO_ORDER)
+    return ORDERED
 
 
 @kernel
-def close(rule, trader, market, contract, held, lots, cause, seconds, u, orders, n):
-    """Write an IOC that closes `lots` of the `held` lots; return the next free row."""
+def close(rule, trader, market, contract, held, lots, cause, seconds, when, out_order):
+    """Write a marketable order that closes `lots` of the `held` lots."""
     side = SELL if held > 0 else BUY
-    write_order(orders[n], IOC, side, band_ticks(rule, market, contract, side), lots, int(u * seconds * 1e6),
-                trader["account"], trader["instrument"], ORIGIN, cause, 0)
-    orders[n]["reduce_only"] = 1
-    return n + 1
+    take(rule, trader, market, contract, side, lots, cause, seconds, when, out_order)
+    out_order["reduce_only"] = 1
+    return ORDERED
 
 
 @kernel
-def target_leverage(rule, trader, account, position, market, contract, seconds, u, when, orders, n):
+def target_leverage(rule, trader, account, position, market, contract, seconds, u, when, out_order):
     """Trade back to the target leverage once the deviation is out of the band, at the pace of the horizon."""
-    notional = abs(position["lots"]) * market["mark"] * contract["lot_value"]
+    lot = market["mark"] * contract["lot_value"]
+    notional = abs(position["lots"]) * lot
     equity = np.float64(account["equity"])
     excess = notional - trader["target_leverage"] * equity
     if equity <= 0.0 or abs(excess) <= rule["leverage_band"] * notional:
-        return n
-    if u >= 1.0 - math.exp(-seconds / trader["horizon"]):
-        return n
-    lots = np.int64(abs(excess) / (market["mark"] * contract["lot_value"]))
+        return IDLE
+    lots = np.int64(abs(excess) / lot)
+    if lots == 0 or u >= 1.0 - math.exp(-seconds / trader["horizon"]):
+        return IDLE
     if excess > 0.0:
         return close(rule, trader, market, contract, position["lots"], min(lots, abs(position["lots"])),
-                     LEVERAGE_TARGET, seconds, when, orders, n) if lots > 0 else n
+                     LEVERAGE_TARGET, seconds, when, out_order)
     side = BUY if position["lots"] > 0 else SELL
-    if lots > 0:
-        write_order(orders[n], IOC, side, band_ticks(rule, market, contract, side), lots, int(when * seconds * 1e6),
-                    trader["account"], trader["instrument"], ORIGIN, LEVERAGE_TARGET, 0)
-        n += 1
-    return n
+    return take(rule, trader, market, contract, side, lots, LEVERAGE_TARGET, seconds, when, out_order)
 
 
 @kernel
-def follow_trend(rule, trader, position, market, contract, seconds, u, when, orders, n):
+def follow_trend(rule, trader, position, market, contract, seconds, u, when, out_order):
     """Buy a rising market (trend following) or a falling one (contrarian), one unit at a time."""
     mark = market["mark"]
     if trader["trend_price"] <= 0.0:
         trader["trend_price"] = mark
     trader["trend_price"] += (mark - trader["trend_price"]) * min(1.0, seconds / trader["horizon"])
     if u >= trader["order_rate"] * seconds:
-        return n
+        return IDLE
     volatility = max(market["volatility"], 1e-6) * math.sqrt(trader["horizon"] / DAY)
     signal = (mark / trader["trend_price"] - 1.0) / volatility
     if abs(signal) < rule["trend_threshold"]:
-        return n
+        return IDLE
     side = BUY if (signal > 0.0) == (trader["behaviour"] == TREND_FOLLOWING) else SELL
     if side * (position["lots"] - trader["home_lots"]) >= rule["inventory_units"] * trader["unit_lots"]:
-        return n
-    write_order(orders[n], IOC, side, band_ticks(rule, market, contract, side), trader["unit_lots"],
-                int(when * seconds * 1e6), trader["account"], trader["instrument"], ORIGIN, VOLUNTARY, 0)
-    return n + 1
+        return IDLE
+    return take(rule, trader, market, contract, side, trader["unit_lots"], VOLUNTARY, seconds, when, out_order)
 
 
 @kernel
-def trade_around(rule, trader, position, market, contract, slots, pool, seconds, u, draw, orders, n):
+def trade_around(rule, trader, position, market, contract, resting, seconds, u, draw, out_order):
     """Trade a unit on either side, by IOC or by replacing one limit order near the mid; stay near the opening size."""
     chance = trader["order_rate"] * seconds
     if draw >= chance:
-        return n
+        return IDLE
     if chance < 1.0:
         draw /= chance
-    drift = position["lots"] - trader["home_lots"]
-    most = rule["inventory_units"] * trader["unit_lots"]
     # Half of the draw decides the side, its place within the half the distance.
     half = np.int64(2.0 * draw)
     place = 2.0 * draw - half
     side = BUY - (BUY - SELL) * half
-    if side * drift >= most:
+    if side * (position["lots"] - trader["home_lots"]) >= rule["inventory_units"] * trader["unit_lots"]:
         side = -side
     if rule["limit_orders"] == 0.0:
-        write_order(orders[n], IOC, side, band_ticks(rule, market, contract, side), trader["unit_lots"],
-                    np.int64(u * seconds * 1e6), trader["account"], trader["instrument"], ORIGIN, VOLUNTARY, NO_ORDER)
-        return n + 1
+        return take(rule, trader, market, contract, side, trader["unit_lots"], VOLUNTARY, seconds, u, out_order)
     exact = market["mid"] * (1.0 - side * 2.0 * place * rule["order_distance"]) / contract["tick_size"]
     price = min(max(np.int64(exact + 0.5), 1), contract["n_ticks"] - 1)
-    resting = find_slot(slots, pool, trader["order_id"]) != 0
-    kind = REPLACE if resting else LIMIT
-    target = trader["order_id"] if resting else NO_ORDER
-    write_order(orders[n], kind, side, price, trader["unit_lots"], np.int64(u * seconds * 1e6), trader["account"],
-                trader["instrument"], ORIGIN, VOLUNTARY, target)
-    return n + 1
+    write_order(out_order, REPLACE if resting else LIMIT, side, price, trader["unit_lots"],
+                np.int64(u * seconds * 1e6), trader["account"], trader["instrument"], ORIGIN, VOLUNTARY,
+                trader["order_id"] if resting else NO_ORDER)
+    return ORDERED
 
 
 @kernel
-def reenter(rule, trader, account, market, contract, brackets, seconds, u, when, top_up_requests, orders, n):
+def reenter(rule, trader, account, market, contract, brackets, seconds, u, when, out_order):
     """Open the old position anew, as large as the wallet allows, or fetch money for it first."""
     if rule["reentry_rate"] <= 0.0 or u >= 1.0 - math.exp(-rule["reentry_rate"] * seconds):
-        return n
+        return IDLE
     lot = market["mark"] * contract["lot_value"]
     wanted = abs(trader["home_lots"])
     needed = wanted * lot / trader["target_leverage"]
     if account["cash"] < 0.5 * needed:
-        if account["outside_wealth"] > 0 and account["transfer_step"] < 0:
-            top_up_requests[trader["account"]] = min(np.int64(needed), account["outside_wealth"])
-        return n
-    lots = min(wanted, np.int64(account["cash"] * trader["target_leverage"] / lot))
-    while lots > 0 and initial_requirement(lots * lot * contract["atom"], brackets) > account["cash"] * contract["atom"]:
-        lots = lots // 2
-    if lots > 0:
-        side = BUY if trader["home_lots"] > 0 else SELL
-        write_order(orders[n], IOC, side, band_ticks(rule, market, contract, side), lots, int(when * seconds * 1e6),
-                    trader["account"], trader["instrument"], ORIGIN, VOLUNTARY, 0)
-        n += 1
-    return n
+        if account["transfer_step"] >= 0:
+            return IDLE
+        out_order["lots"] = min(np.int64(needed), account["outside_wealth"])
+        return ASKED if out_order["lots"] > 0 else IDLE
+    allowed = affordable_notional(account["cash"] * contract["atom"], brackets) / contract["atom"]
+    lots = min(wanted, np.int64(min(account["cash"] * trader["target_leverage"], allowed) / lot))
+    if lots <= 0:
+        return IDLE
+    side = BUY if trader["home_lots"] > 0 else SELL
+    return take(rule, trader, market, contract, side, lots, VOLUNTARY, seconds, when, out_order)

@@ -10,7 +10,7 @@ from spirals.scenarios.schema import module_file
 from spirals.scenarios.values import convert, part_slot
 from spirals.simulation.errors import InputError
 
-__all__ = ["build_part"]
+__all__ = ["build_part", "check_sound_parts"]
 
 
 def build_part(table: dict[str, Any], slot: str, problems: Problems, key: Key = (), *, allow_code: bool) -> Any:
@@ -43,6 +43,21 @@ def build_part(table: dict[str, Any], slot: str, problems: Problems, key: Key = 
         else:
             arguments[name] = build_part(value, inner[0], problems, (*key, name), allow_code=allow_code)
     return _instance(reference, slot, arguments, problems, key) if len(problems) == before else None
+
+
+def check_sound_parts(table: dict[str, Any], slot: str, problems: Problems, key: Key = (), *, allow_code: bool) -> None:
+    """Build what has no problem so far, to tell the conditions between its fields along with the rest."""
+    if not any(problem.path[: len(key)] == key for problem in problems):
+        build_part(table, slot, problems, key, allow_code=allow_code)
+        return
+    schema = locate(table["type"], slot_names(slot)).schema()
+    for field in schema.fields if schema else ():
+        inner, value = part_slot(field.annotation, is_slot), table.get(field.name)
+        if inner is None or value is None:
+            continue
+        for position, item in enumerate(value) if inner[1] else [(None, value)]:
+            place = (*key, field.name) if position is None else (*key, field.name, position)
+            check_sound_parts(item, inner[0], problems, place, allow_code=allow_code)
 
 
 def _instance(reference: Reference, slot: str, arguments: dict[str, Any], problems: Problems, key: Key) -> Any:

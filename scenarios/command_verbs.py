@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     faults.attempt(check_overrides, options.set)
     seed = faults.whole("--seed", options.seed, least=0)
     steps = faults.whole("--steps", options.steps, least=1)
-    inputs = faults.attempt(resolve_scenario, options.scenario, options.set)
+    inputs = faults.attempt(resolve_scenario, options.scenario, options.set, allow_code=True)
     faults.raise_if_any()
     from spirals.scenarios.first_use import announced
     from spirals.scenarios.single_run import run_inputs
@@ -85,7 +85,7 @@ def sweep(options: argparse.Namespace) -> int:
     faults.attempt(check_overrides, options.set)
     study = faults.attempt(load_study, options.study, replications=replications)
     if study is not None:
-        faults.attempt(study_cells, study, options.set)
+        faults.attempt(study_cells, study, options.set, allow_code=True)
     faults.raise_if_any()
     from spirals.scenarios.study_sweep import sweep_study
 

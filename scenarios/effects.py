@@ -20,6 +20,7 @@ __all__ = [
 
 LEVER_NAMES = ("pi", "procyclicality")
 FAILED = "failed"
+MAX_LINES, MAX_PANELS = 7, 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Layout:
     lever : str or None
         Column on the x axis; None when the design varies nothing.
     line : str or None
-        Column whose values are drawn as lines, the depth model where there is one.
+        Column whose values are drawn as lines, the depth model where there is one; at most 7 values.
     panel : str or None
-        Column of the small multiples.
+        Column of the small multiples; at most 6 values.
     design : tuple of str
         All design columns in the order of the table.
     levels : tuple
@@ -124,8 +125,9 @@ def study_layout(runs: pd.DataFrame, design: Sequence[str] | None = None, lever:
     if lever not in varied:
         lever = _guess_lever(runs, varied)
     others = [name for name in varied if name != lever]
-    line = next((name for name in others if name.split(".")[0] == "depth"), None) or (others[0] if others else None)
-    panel = next((name for name in others if name != line), None)
+    others.sort(key=lambda name: name.split(".")[0] != "depth")
+    line = next((name for name in others if runs[name].nunique() <= MAX_LINES), None)
+    panel = next((name for name in others if name != line and runs[name].nunique() <= MAX_PANELS), None)
     levels = _levels(runs[lever]) if lever else ()
     return Layout(lever, line, panel, tuple(given), levels)
 
@@ -208,12 +210,11 @@ def _by_replication(
     """Return values of shape (n_replications, n_levels); NaN where a run is missing."""
     pair = _pair_column(part)
     rows = sorted(part[pair].unique()) if replications is None else replications
-    place = {value: row for row, value in enumerate(rows)}
+    row_of = {value: row for row, value in enumerate(rows)}
+    column_of = {value: column for column, value in enumerate(layout.levels)}
     table = np.full((len(rows), len(layout.levels)), math.nan)
-    for column, value in enumerate(layout.levels):
-        chosen = part[part[layout.lever] == value]
-        for replication, result in zip(chosen[pair], chosen[outcome], strict=True):
-            table[place[replication], column] = result
+    for replication, value, result in zip(part[pair], part[layout.lever], part[outcome], strict=True):
+        table[row_of[replication], column_of[value]] = result
     return table
 
 

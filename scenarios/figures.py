@@ -86,7 +86,8 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
 def to_svg(canvas_figure: "Figure") -> str:
     """Return the figure as an SVG element for an HTML page: real text, no prologue, no address."""
     buffer = io.StringIO()
-    canvas_figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with style():  # the writer reads the settings again
+        canvas_figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg"):]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -106,12 +107,14 @@ def axis_title(axes: "Axes", title: str, unit: str = "") -> None:
     drawn = axes.set_title(title, loc="left", pad=8)
     if unit:
         axes.annotate(
-            f"  {unit}", xy=(1.0, 0.0), xycoords=drawn, va="bottom", ha="left", fontsize=8.0, color=GREY,
-            annotation_clip=False,
+            unit, xy=(1.0, 0.0), xycoords=drawn, xytext=(6, 0), textcoords="offset points", va="bottom", ha="left",
+            fontsize=8.0, color=GREY, annotation_clip=False,
         )
 
 
-def direct_labels(axes: "Axes", ends: Sequence[tuple[float, str, str]], gap: float = 0.085) -> None:
+def direct_labels(
+    axes: "Axes", ends: Sequence[tuple[float, str, str]], gap: float = 0.085, reach: float = 0.075
+) -> None:
     """Write labels to the right of the axes at the heights of their lines, moved apart where they would touch.
 
     Parameters
@@ -120,6 +123,8 @@ def direct_labels(axes: "Axes", ends: Sequence[tuple[float, str, str]], gap: flo
         Heights in data units.
     gap : float
         Least distance of two labels as a fraction of the height of the axes.
+    reach : float
+        Distance of the labels from the axes as a fraction of their width.
     """
     low, high = axes.get_ylim()
     order = sorted(range(len(ends)), key=lambda k: (ends[k][0], -k))
@@ -131,7 +136,7 @@ def direct_labels(axes: "Axes", ends: Sequence[tuple[float, str, str]], gap: flo
     for place, k in zip(places, order, strict=True):
         height, label, colour = ends[k]
         axes.annotate(
-            label, xy=(1.0, (height - low) / (high - low)), xytext=(1.075, place), xycoords="axes fraction",
+            label, xy=(1.0, (height - low) / (high - low)), xytext=(1.0 + reach, place), xycoords="axes fraction",
             textcoords="axes fraction", va="center", ha="left", fontsize=8.5, color=colour, annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 2,
                         "relpos": (0.0, 0.5)},

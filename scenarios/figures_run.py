@@ -106,7 +106,7 @@ def _prices(axes: "Axes", steps: pd.DataFrame, twins: Mapping[str, pd.DataFrame]
         ends.append((_line(axes, twin, "mark", colour, linewidth=1.3), f"mark, twin {name}", colour))
     axis_title(axes, "Price", "quote")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}".replace(",", " "))
-    direct_labels(axes, ends, gap=0.1)
+    direct_labels(axes, ends, gap=0.1, reach=0.025)
 
 
 def _flow(axes: "Axes", steps: pd.DataFrame) -> None:
@@ -143,7 +143,7 @@ def _rates(axes: "Axes", steps: pd.DataFrame) -> None:
     ]
     axes.set_ylim(bottom=0.0)
     axis_title(axes, "Margin rate", "% of notional")
-    direct_labels(axes, ends, gap=0.16)
+    direct_labels(axes, ends, gap=0.16, reach=0.025)
 
 
 def _volatility(axes: "Axes", steps: pd.DataFrame) -> None:
@@ -164,7 +164,7 @@ def _depth(axes: "Axes", steps: pd.DataFrame) -> None:
             ends.append((last, f"{side}, {shown}", GREEN if band == BANDS[0] else "#4f8f80"))
     axes.axhline(0.0, color="#8a949c", linewidth=0.8)
     axis_title(axes, "Depth", f"{scale.unit} within a band of the mid; bids above zero, asks below")
-    direct_labels(axes, ends, gap=0.16)
+    direct_labels(axes, ends, gap=0.16, reach=0.025)
 
 
 def _spread(axes: "Axes", steps: pd.DataFrame) -> None:
@@ -190,7 +190,7 @@ def _losses(axes: "Axes", totals: pd.DataFrame) -> None:
         (_line(axes, frame, "paid", VERMILION, scale.factor), "bad debt, gross", VERMILION),
     ]
     axis_title(axes, "Insurance fund and cumulative bad debt", scale.unit)
-    direct_labels(axes, ends, gap=0.16)
+    direct_labels(axes, ends, gap=0.16, reach=0.025)
 
 
 def _time_axis(axes: "Axes", last: float, opening_seconds: float) -> None:

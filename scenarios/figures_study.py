@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["effects_figure", "headline_figure", "label_of_cell", "pnl_figure", "value_text"]
 
+MAX_TICKS = 8
+
 
 def value_text(value: Any) -> str:
     """Return a level of a lever as text: numbers with few digits, words as they are."""
@@ -145,7 +147,8 @@ def _draw_lines(
                   markeredgewidth=0.5, gid=f"line-{series}")
         axes.errorbar(shifted, centre, yerr=np.nan_to_num(reach), fmt="none", ecolor=colour, elinewidth=1.2, capsize=0)
     axes.margins(x=0.06)
-    axes.set_xticks(places, [value_text(value) for value in layout.levels])
+    if len(places) <= MAX_TICKS or not numeric:
+        axes.set_xticks(places, [value_text(value) for value in layout.levels])
 
 
 def _label_lines(axes: "Axes", lines: Sequence[Any]) -> None:

@@ -9,7 +9,7 @@ __all__ = ["KINDS", "listed"]
 #: Kind to the slots of parts that it lists; the others are catalogue files or measures.
 PART_KINDS = {
     "policies": ("MarginPolicy",),
-    "mechanisms": ("LiquidationMechanism", "LossWaterfall"),
+    "mechanisms": ("MarginCalls", "LiquidationMechanism", "LossWaterfall"),
     "depths": ("Depth",),
     "worlds": ("OutsideWorld",),
     "shocks": ("Shock",),

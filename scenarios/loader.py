@@ -11,7 +11,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spirals.scenarios.build import build_part
+from spirals.scenarios.build import build_part, check_sound_parts
 from spirals.scenarios.catalogue_index import find_file, names
 from spirals.scenarios.overrides import Override, apply_override, parse_override
 from spirals.scenarios.plugins import is_user_code
@@ -77,7 +77,7 @@ def load_scenario(
     InputError
         With every problem found, one line each.
     """
-    return build_scenario(resolve_scenario(name_or_path, overrides), allow_code=allow_code)
+    return build_scenario(resolve_scenario(name_or_path, overrides, allow_code=allow_code), allow_code=allow_code)
 
 
 def build_scenario(inputs: Inputs, *, allow_code: bool = True) -> "Scenario":
@@ -89,9 +89,20 @@ def build_scenario(inputs: Inputs, *, allow_code: bool = True) -> "Scenario":
 
 
 def resolve_scenario(
-    name_or_path: str | Path, overrides: Sequence[str] | Mapping[str, Any] | Sequence[Override] = ()
+    name_or_path: str | Path,
+    overrides: Sequence[str] | Mapping[str, Any] | Sequence[Override] = (),
+    *,
+    allow_code: bool | None = None,
 ) -> Inputs:
-    """Return the resolved inputs; raises InputError with every problem of file and overrides."""
+    """Return the resolved inputs; raises InputError with every problem of file and overrides.
+
+    Parameters
+    ----------
+    allow_code : bool, optional
+        Given: the parts are built as well, so that conditions between their fields are told together
+        with all other problems; True lets code named in the file be imported for it. By default
+        nothing is imported.
+    """
     problems = Problems()
     path = find_file(str(name_or_path), Path.cwd())
     if path is None:
@@ -103,7 +114,7 @@ def resolve_scenario(
     stated, places, folders = read_extended(path, problems, find_file)
     problems.places = places
     problems.raise_if_any()  # nothing more can be said about a file that does not parse
-    inputs = resolve_stated(stated, parsed_overrides(overrides, problems), problems, places, folders)
+    inputs = resolve_stated(stated, parsed_overrides(overrides, problems), problems, places, folders, allow_code)
     problems.raise_if_any()
     assert inputs is not None
     return inputs
@@ -115,6 +126,7 @@ def resolve_stated(
     problems: Problems,
     places: Mapping[Key, Where] | None = None,
     folders: Mapping[Key, Path] | None = None,
+    allow_code: bool | None = None,
 ) -> Inputs | None:
     """Resolve tables that were already read, with overrides; None when a problem was added."""
     before = len(problems)
@@ -134,6 +146,8 @@ def resolve_stated(
     tree = Resolver(problems, own_folders).part(data, "Scenario")
     if tree is not None:
         _check_sources(tree, problems)
+        if allow_code is not None:
+            check_sound_parts(tree, "Scenario", problems, allow_code=allow_code)
     return Inputs(tree, tuple(applied), own_places) if tree is not None and len(problems) == before else None
 
 

@@ -91,7 +91,7 @@ def run_scenario(
         setup = dataclasses.replace(scenario, engine=dataclasses.replace(scenario.engine, **switches))
         model = SpiralModel(setup=setup, rng=seed)
         model.run()
-        records[name] = model.record()
+        records[name] = model.core.record()
     own = records.pop("")
     measured = outcomes(own, records)
     return RunResult(scenario.name, seed, own.stop_reason, measured, attribution(measured), own, records)

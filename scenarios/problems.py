@@ -32,6 +32,7 @@ class Problem:
     key: str = ""
     allowed: str = ""
     given: str = ""
+    path: Key = dataclasses.field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         place = " ".join(text for text in (str(self.where), self.key) if text)
@@ -66,7 +67,7 @@ class Problems:
     def add(self, what: str, key: Key = (), *, allowed: str = "", given: Any = "", where: Where | None = None) -> None:
         """Add one problem; `given` is shown as a short literal unless it is text that is empty."""
         shown = "" if isinstance(given, str) and given == "" else shorten(given)
-        problem = Problem(what, where or self.where(key), dotted(key), allowed, shown)
+        problem = Problem(what, where or self.where(key), dotted(key), allowed, shown, key)
         if problem not in self.found:
             self.found.append(problem)
 

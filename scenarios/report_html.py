@@ -37,10 +37,13 @@ figcaption { font: .86rem/1.5 var(--sans); color: var(--soft); max-width: 46rem;
 figcaption b { color: var(--ink); }
 table { border-collapse: collapse; font: .86rem/1.4 var(--sans); font-variant-numeric: tabular-nums; margin: .4rem 0; }
 caption { caption-side: top; text-align: left; font-size: .86rem; color: var(--soft); padding-bottom: .45rem; }
-th, td { text-align: left; vertical-align: top; padding: .36rem 1.1rem .36rem 0; border-bottom: 1px solid var(--rule); }
+th, td { text-align: left; vertical-align: top; padding: .34rem .95rem .34rem 0; border-bottom: 1px solid var(--rule); }
 thead th { font-weight: 600; border-bottom: 1.5px solid var(--ink); vertical-align: bottom; }
 tbody tr:hover { background: var(--tint); }
-td.n, th.n { text-align: right; white-space: nowrap; }
+td.n, th.n { text-align: right; }
+td.n, .unit { white-space: nowrap; }
+td:first-child { min-width: 6.5rem; }
+td { overflow-wrap: break-word; }
 td:last-child, th:last-child { padding-right: .2rem; }
 small, .unit { color: var(--soft); font-weight: 400; }
 code { font: .88em/1.4 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }

@@ -15,14 +15,17 @@ __all__ = ["PRINTED_FIELDS", "inputs_of", "inputs_section", "printed_fields", "p
 NOT_STATED = "not stated in the manifest"
 ASSUMPTION = "assumption"
 
-#: Printed in every report: key of the manifest's `printed` table, title, part of the inputs that shows it otherwise.
-PRINTED_FIELDS = (
-    ("mark_rule", "Mark rule", "price_feed"),
-    ("volatility", "Volatility that the policy reads: source, sampling, half-life", "volatility"),
-    ("index_feedback", "Index feedback", "outside_world"),
-    ("depth_models", "Depth models", "depth"),
-    ("normalisation", "Normalisation of the policies compared", "margin"),
-    ("opening_book", "Opening book (given or adapted)", "population"),
+#: Printed in every report: key of the manifest's `printed` table, title, and the part of the inputs
+#: that shows it otherwise, with the parameters that decide it (none: the whole part).
+PRINTED_FIELDS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("mark_rule", "Mark rule", "price_feed", ("mark", "basis_half_life_seconds", "oracle_latency_seconds")),
+    ("volatility", "Volatility that the policy reads: source and sampling", "volatility", ()),
+    ("index_feedback", "Index feedback", "price_feed", ("index_feedback", "feedback_seconds")),
+    ("depth_models", "Depth models", "depth", ()),
+    ("policy", "Margin policy", "margin", ()),
+    ("normalisation", "Normalisation of the policies compared", "margin",
+     ("normalisation", "through_the_cycle_volatility", "scale")),
+    ("opening_book", "Opening book, given or adapted", "population", ("opening_book",)),
 )
 
 
@@ -45,14 +48,16 @@ def printed_fields(manifest: Mapping[str, Any], design: Mapping[str, Sequence[An
     stated = manifest.get("printed") or {}
     inputs = inputs_of(manifest)
     rows = []
-    for key, title, part in PRINTED_FIELDS:
+    for key, title, part, names in PRINTED_FIELDS:
         text = _text(stated[key]) if key in stated else ""
         if not text and part in inputs:
-            text = _part_line(inputs[part])
+            found = dict(_named(inputs[part], names))
+            parts = [f"{name} = {value}" for name, value in found.items()]
+            text = ", ".join(parts) if names else _part_line(inputs[part])
         varied = [
-            f"{path} ∈ {{{', '.join(_text(value) for value in values)}}}"
+            f"the study varies {path}: {', '.join(_text(value) for value in values)}"
             for path, values in design.items()
-            if path.split(".")[0] == part and len(values) > 1
+            if path.split(".")[0] == part and len(values) > 1 and (not names or path.split(".")[-1] in names)
         ]
         rows.append((title, "; ".join([text, *varied] if text else varied) or NOT_STATED))
     return rows
@@ -73,15 +78,15 @@ def inputs_section(manifest: Mapping[str, Any]) -> str:
     rows = []
     for path, value in _leaves({key: value for key, value in inputs.items() if key != "sources"}):
         rows.append((path, _text(value), _source(path, sources)))
-    sourced = [row for row in rows if row[2] not in ("", ASSUMPTION)]
-    assumed = [row for row in rows if row[2] == ASSUMPTION]
+    assumed = [row for row in rows if row[2].startswith(ASSUMPTION)]
+    sourced = [row for row in rows if row[2] and row not in assumed]
     text = (
-        f"<p>{len(rows)} inputs; {len(sourced)} carry a source, {len(assumed)} are marked as assumptions, "
-        f"{len(rows) - len(sourced) - len(assumed)} are defaults of the program or names.</p>"
+        f"<p>{len(rows)} inputs: {len(sourced)} carry a source, {len(assumed)} are marked as assumptions, "
+        f"{len(rows) - len(sourced) - len(assumed)} are names and defaults of the program.</p>"
     )
-    shown = [row for row in rows if row[2]]
-    headers = ("Input", "Value", "Source")
-    return text + (table(headers, shown) if shown else "") + details("All inputs", table(headers, rows))
+    stated = [(path, source, sum(1 for row in rows if _covers(path, row[0]))) for path, source in sources.items()]
+    listed = table(("Input", "Source or assumption", "Values\ncovered"), stated, numeric=(2,)) if stated else ""
+    return text + listed + details("All inputs with their values", table(("Input", "Value", "Source"), rows))
 
 
 def provenance_section(manifest: Mapping[str, Any]) -> str:
@@ -110,9 +115,22 @@ def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _source(path: str, sources: Mapping[str, Any]) -> str:
     """Return the source of the longest stated path that covers `path`."""
-    plain = path.replace("[", ".").replace("]", "")
-    covering = [key for key in sources if plain == key or plain.startswith(f"{key}.")]
+    covering = [key for key in sources if _covers(key, path)]
     return str(sources[max(covering, key=len)]) if covering else ""
+
+
+def _covers(key: str, path: str) -> bool:
+    plain = path.replace("[", ".").replace("]", "")
+    return plain == key or plain.startswith(f"{key}.")
+
+
+def _named(node: Any, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the plain values of these names anywhere below a part."""
+    for key, value in node.items() if isinstance(node, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield from _named(value, names)
+        elif key in names:
+            yield key, _text(value)
 
 
 def _part_line(part: Any) -> str:

@@ -27,6 +27,9 @@ SHORT = {
     "liquidated_to_opening_oi": "Liquidated / opening open interest",
     "liquidated_to_oi_change": "Liquidated / fall of open interest",
     "oi_change": "Change of open interest",
+    "run_up_mark": "Run-up of the mark",
+    "excess_run_up": "Excess run-up",
+    "liquidated_notional": "Liquidated notional",
 }
 LEVERS = {"pi": "π", "kappa": "κ"}
 
@@ -77,14 +80,21 @@ def format_number(value: Any, digits: int = 3, signed: bool = False) -> str:
     return _typeset(value, min(decimals, 12), signed)
 
 
-def interval_column(intervals: Sequence[Interval], scale: Scale, signed: bool = True) -> list[str]:
-    """Return the texts of :func:`format_interval` with the same decimals for a whole column of a table."""
+def interval_column(
+    intervals: Sequence[Interval], scale: Scale, signed: bool = True, symmetric: bool = False
+) -> list[str]:
+    """Return the texts of :func:`format_interval` with the same decimals for a whole column of a table.
+
+    With `symmetric` the half-width stands behind a ±, which is shorter.
+    """
     found = sorted(
         _decimals((one.high - one.low) * scale.factor, one.estimate * scale.factor)
         for one in intervals
         if math.isfinite(one.estimate)
     )
     decimals = found[len(found) // 2] if found else 0
+    if symmetric:
+        return [_plus_minus(one, scale, signed, decimals) for one in intervals]
     return [format_interval(one, scale, signed, decimals) for one in intervals]
 
 
@@ -128,6 +138,14 @@ def short_name(path: str) -> str:
     if last == "type" and parents:
         return parents[-1]
     return LEVERS.get(last, last.replace("_", " "))
+
+
+def _plus_minus(interval: Interval, scale: Scale, signed: bool, decimals: int) -> str:
+    if math.isnan(interval.estimate):
+        return MISSING
+    text = _typeset(interval.estimate * scale.factor, decimals, signed)
+    reach = (interval.high - interval.low) / 2.0 * scale.factor
+    return text if math.isnan(reach) else f"{text} ± {_typeset(reach, decimals, False)}"
 
 
 def _typeset(value: float, decimals: int, signed: bool) -> str:

@@ -1,5 +1,6 @@
 """Report of one run: what happened, when, why, and beside which figures of the venue."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,7 +44,8 @@ def run_page(
     twins : mapping of str to mapping
         The same of each twin by name.
     """
-    outcomes = {name: value for name, value in (run.get("outcomes") or {}).items() if isinstance(value, int | float)}
+    stated = run.get("outcomes") or {}
+    outcomes = {name: math.nan if value is None else float(value) for name, value in stated.items()}
     sections = []
     if "steps" in tables:
         sections.append(Section("course", "The course of the run", _course(run, tables, twins)))

@@ -51,12 +51,16 @@ __all__ = ["study_page"]
 HEADLINE = ("excess_drawdown", "forced_notional", "bad_debt_gross", "margin_locked")
 EFFECTS = ("excess_drawdown", "forced_notional", "bad_debt_gross")
 SIGNS = {1: "+", -1: "−", 0: "undetermined"}
+MAX_FOREST = 60
 NUMBERS = {1: "One effect", 2: "Two effects", 3: "Three effects"}
 
 ONE_PATH = (
     "All runs of a cell share one historical path of the outside world. The intervals therefore cover population and "
     "flow noise only: who holds which position, and what the background flow does. They are conditional on this path "
     "and say nothing about other crashes; that would take an ensemble of shocks."
+)
+NOT_CROSSED = (
+    "No cell holds both ends of the lever with the same seed, as in a design of sampled ranges: nothing can be paired."
 )
 OWN_PATHS = (
     "The intervals cover what the seeds vary: the path of the outside world, the population and the flow, at the fixed "
@@ -73,7 +77,7 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
         Content of ``manifest.json``. Used where present: ``name``, ``title``, ``summary``, ``design``
         (lever path to its levels), ``lever``, ``printed`` (keys of
         :data:`~spirals.scenarios.report_inputs.PRINTED_FIELDS`), ``inputs`` with ``sources``,
-        ``conditional_on``, ``left_out``; the rest is printed as provenance.
+        ``conditional_on``, ``left_out``, ``outcomes`` (shown first); the rest is printed as provenance.
     runs : DataFrame
         One row per run: design columns named by lever path, ``replication``, ``seed``, ``status``
         (``failed`` or anything else), ``stop_reason`` and outcomes.
@@ -82,7 +86,9 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
     layout = study_layout(runs, list(design) if isinstance(design, Mapping) else None, manifest.get("lever"))
     levels = {name: list(runs[name].dropna().unique()) for name in layout.design}
     done = completed(runs)
-    sections = _results(done, layout) if len(done) and layout.lever else [_nothing(runs, layout)]
+    first = [name for name in manifest.get("outcomes") or () if name in runs][:4]
+    shown = first or [name for name in HEADLINE if name in runs]
+    sections = _results(done, layout, shown) if len(done) and layout.lever else [_nothing(runs, layout)]
     sections += [
         Section("conditional", "What the intervals are conditional on", _conditional(manifest, done, layout)),
         Section("printed", "Rules that every result depends on",
@@ -102,12 +108,15 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
     )
 
 
-def _results(done: pd.DataFrame, layout: Layout) -> list[Section]:
+def _results(done: pd.DataFrame, layout: Layout, shown: Sequence[str]) -> list[Section]:
     lever = lever_name(layout)
-    shown = [name for name in HEADLINE if name in done]
-    effects = {name: cell_effects(done, layout, name, LEVEL) for name in EFFECTS if name in done}
+    measured = [name for name in EFFECTS if name in done] or list(shown[:3])
+    effects = {name: cell_effects(done, layout, name, LEVEL) for name in measured}
     overall = {name: overall_effect(done, layout, name, LEVEL) for name in effects}
     sections = []
+    if not any(one.difference.n for found in effects.values() for one in found):
+        effects = {}
+        sections.append(Section("findings", "Findings", note(NOT_CROSSED, warning=True)))
     if effects:
         sections.append(Section("findings", "Findings", _findings(effects, overall, layout)))
     if shown:
@@ -130,7 +139,7 @@ def _findings(
     items = []
     for name, effect in overall.items():
         scale = _scale(name, effects[name])
-        estimate = format_number(effect.difference.estimate * scale.factor, 3, signed=True)
+        estimate = format_interval(effect.difference, scale).split(" [")[0]
         items.append(
             f'<li><span class="name">{escape(plain_name(name))}</span>'
             f'<span class="big">{escape(estimate)} <small>{escape(scale.unit)}</small></span>'
@@ -177,7 +186,8 @@ def _effects(
     """Return the forest plot, the table over all cells and the table of every cell."""
     lever, (low, high) = lever_name(layout), _ends(layout)
     scales = {name: _scale(name, found) for name, found in effects.items()}
-    drawn = figure(
+    labels = [label_of_cell(one.cell) for one in next(iter(effects.values()))]
+    drawn = "" if len(labels) > MAX_FOREST else figure(
         to_svg(effects_figure(effects, {name: one.difference for name, one in overall.items()}, scales)),
         f"Effect of {lever} cell by cell.",
         f"Outcome at {lever} = {high} less that at {low}, paired by replication, 95 % intervals. "
@@ -192,9 +202,8 @@ def _effects(
     ]
     headers = ("Outcome", f"Difference\n{lever} {low} → {high}", f"Slope\nper unit of {lever}", "Sign",
                "Cells\nhigher", "Cells\nlower", "Cells\nundetermined")
-    summary = table(headers, rows, numeric=range(1, 7), caption="Mean over cells. A sign counts where the 95 % interval "
-                    "excludes zero; with no effect at all, one cell in forty would show each sign.")
-    labels = [label_of_cell(one.cell) for one in next(iter(effects.values()))]
+    summary = table(headers, rows, numeric=range(1, 7), caption="Mean over cells. A sign counts where the 95 % "
+                    "interval excludes zero; with no effect at all, one cell in forty would show each sign.")
     columns = [interval_column([one.difference for one in found], scales[name]) for name, found in effects.items()]
     headers = ("Cell", *(f"{plain_name(name)}\n{scales[name].unit}" for name in effects))
     per_cell = table(headers, list(zip(labels, *columns, strict=True)), numeric=range(1, len(headers)),
@@ -205,7 +214,7 @@ def _effects(
 def _pairing(effects: Mapping[str, Sequence[CellEffect]]) -> str:
     text = (
         "Runs at different levels share their draws by replication. The ratio is the variance of the difference with "
-        "independent runs over its variance with paired ones: 1 means that pairing bought nothing, below 1 that it hurt."
+        "independent runs over its variance with paired ones: 1 means that pairing bought nothing, less that it hurt."
     )
     rows = []
     for name, found in effects.items():

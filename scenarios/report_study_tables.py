@@ -56,12 +56,13 @@ def classes_section(done: pd.DataFrame, layout: Layout) -> str:
     ]
     excess = [_intervals(group, [f"excess_pnl_{name}" for name in names]) for group in means]
     scale = display_scale("quote", [one.estimate for found in profit for one in found])
-    columns = [interval_column(found, scale) for found in (*profit, effect, *excess)]
+    columns = [interval_column(found, scale, symmetric=True) for found in (*profit, effect, *excess)]
     first, last = (f"{lever} = {value_text(value)}" for value in ends)
     headers = ("Class", f"Profit\n{first}", f"Profit\n{last}", f"Effect of {lever}\nlast less first",
                f"Less twin T1\n{first}", f"Less twin T1\n{last}")
     rows = list(zip([name.replace("_", ", ") for name in names], *columns, strict=True))
-    return drawn + table(headers, rows, numeric=range(1, 6), caption=f"In {scale.unit}, mean over cells.")
+    return drawn + table(headers, rows, numeric=range(1, 6), caption=f"In {scale.unit}: mean over cells ± half-width "
+                         "of the 95 % interval over replications.")
 
 
 def cells_section(done: pd.DataFrame, layout: Layout) -> str:
@@ -75,12 +76,12 @@ def cells_section(done: pd.DataFrame, layout: Layout) -> str:
     columns.append([len(part) for _, part in found])
     for name in outcomes:
         columns.append(interval_column([mean_interval(part[name].to_numpy(), LEVEL) for _, part in found], scales[name],
-                                       signed=False))
+                                       signed=False, symmetric=True))
     columns.append(interval_column([_amplification(part) for _, part in found], Scale(1.0, ""), signed=False))
     headers = (*(short_name(name) for name in varied), "n",
                *(f"{plain_name(name)}\n{scales[name].unit}" for name in outcomes), "Amplification\nratio of means")
-    caption = ("Mean and 95 % interval. Amplification: mean drawdown over that of twin T1 with Fieller interval, n/a "
-               "when the twin's is below 1 %.")
+    caption = ("Mean ± half-width of the 95 % interval. Amplification: mean drawdown over that of twin T1 with Fieller "
+               "interval, n/a when the twin's is below 1 %.")
     numeric = range(len(varied), len(headers))
     meaning = table(("Outcome", "Meaning"), [(name, MEASURES[name]) for name in done if name in MEASURES])
     return (table(headers, list(zip(*columns, strict=True)), numeric=numeric, caption=caption)

@@ -110,13 +110,17 @@ def load_study(name_or_path: str | Path, *, replications: int | None = None) -> 
     return study
 
 
-def study_cells(study: Study, overrides: Sequence[str] | Mapping[str, Any] = ()) -> list[Cell]:
+def study_cells(
+    study: Study, overrides: Sequence[str] | Mapping[str, Any] = (), *, allow_code: bool | None = None
+) -> list[Cell]:
     """Return every run of a study with resolved inputs; raises InputError with every problem of all points.
 
     Parameters
     ----------
     overrides : sequence of "PATH=VALUE", or mapping of path to value
         Replaced inputs of the scenario, the same at every point.
+    allow_code : bool, optional
+        As for :func:`~spirals.scenarios.loader.resolve_scenario`.
     """
     problems = Problems()
     path = find_file(study.scenario, Path(study.folder or "."))
@@ -135,7 +139,7 @@ def study_cells(study: Study, overrides: Sequence[str] | Mapping[str, Any] = ())
     for point in study.design():
         settings = [Override(name, value, f"study {study.name}: {name} = {value}") for name, value in point.settings]
         found = Problems()
-        inputs = resolve_stated(stated, [*fixed, *settings], found, places, folders)
+        inputs = resolve_stated(stated, [*fixed, *settings], found, places, folders, allow_code)
         problems.found += [problem for problem in found if problem not in problems.found]
         if inputs is not None:
             cells += [Cell(inputs, point.columns, replication, replication_seed(study.seed, replication))

@@ -73,13 +73,13 @@ def sweep_study(
         raise InputError([f"workers must be a whole number of at least 1, was {workers!r}"])
     if not isinstance(study, Study):
         study = load_study(study)
-    cells = study_cells(study, overrides)
+    cells = study_cells(study, overrides, allow_code=True)
     lines = override_lines(overrides)
     target = Path(folder) if folder is not None else default_folder(study.name, lines)
     with Store(target, {"kind": "study", "name": study.name, "overrides": lines}) as store:
         tasks = study_tasks(study, cells, target)
         manifest = _manifest(study, cells)
-        _warm(cells, tasks, store)
+        compile_first(cells, tasks, store)
         return _swept(study, tasks, store, manifest, workers, progress, pool_factory)
 
 
@@ -149,7 +149,7 @@ def _swept(
     return SweepResult(table, digest, counts, store.folder)
 
 
-def _warm(cells: Sequence[Cell], tasks: Sequence[Task], store: Store) -> None:
+def compile_first(cells: Sequence[Cell], tasks: Sequence[Task], store: Store) -> None:
     """Compile in this process before the pool starts, and meet faults of the user's files here."""
     from spirals.scenarios.first_use import announced
     from spirals.scenarios.loader import Inputs, build_scenario

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 __all__ = ["LEFT_OUT", "parquet_bytes", "read_runs", "run_table", "table_digest"]
 
 #: Columns that differ between two runs of the same sweep and do not belong to its result.
-LEFT_OUT = ("attempts", "host", "seconds", "traceback")
+LEFT_OUT = ("attempts", "host", "run_id", "seconds", "traceback")
 LEADING = ("run_id", "scenario")
 AFTER_DESIGN = ("replication", "seed", "status", "stop_reason")
 TRAILING = ("error", "attempts", "seconds", "host", "traceback")
@@ -49,13 +49,18 @@ def read_runs(path: Any) -> pd.DataFrame:
 
 
 def table_digest(table: pd.DataFrame) -> str:
-    """Return a digest of the rows and columns sorted by run id, without times, attempts and host names."""
-    kept = table[[name for name in sorted(table.columns) if name not in LEFT_OUT]].sort_values("run_id")
-    digest = hashlib.sha256(json.dumps(list(kept.columns)).encode())
+    """Return a digest of all rows without times, attempts, host names and run ids.
+
+    Equal digests mean the same table. Run ids are left out because they also name the versions of
+    the libraries, under which the outcomes may well be the same.
+    """
+    kept = table[[name for name in sorted(table.columns) if name not in LEFT_OUT]]
+    lines = []
     for record in kept.to_dict("records"):
         plain = {name: None if _missing(value) else value for name, value in record.items()}
-        digest.update(json.dumps(plain, sort_keys=True, default=_python).encode())
-    return digest.hexdigest()[:16]
+        lines.append(json.dumps(plain, sort_keys=True, default=_python))
+    text = "\n".join([json.dumps(list(kept.columns)), *sorted(lines)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _column(values: list[Any]) -> pd.Series:

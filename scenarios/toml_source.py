@@ -101,7 +101,7 @@ def merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     merged = deepcopy(base)
     for key, value in top.items():
         below = merged.get(key)
-        if isinstance(value, dict) and isinstance(below, dict) and value.get("type", below.get("type")) == below.get("type"):
+        if isinstance(value, dict) and isinstance(below, dict) and value.get("type") in (None, below.get("type")):
             merged[key] = merge(below, value)
         else:
             merged[key] = deepcopy(value)

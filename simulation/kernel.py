@@ -21,7 +21,7 @@ from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")   # scalar mathematics of one library on every machine
 
@@ -52,7 +52,7 @@ def kernel(function: Function) -> Function:
     if digest and not numba.config.DISABLE_JIT:
         with suppress(OSError):   # nowhere to write: slower, never wrong
             compiled = _compile_cached(function, digest)
-    return cast(Function, compiled or numba.njit(**OPTIONS)(function))
+    return compiled or numba.njit(**OPTIONS)(function)
 
 
 @cache
@@ -90,7 +90,7 @@ def source_digest(source: Path, package: str = "") -> str:
             digest.update(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return ""
-    config = cast(Any, numba.config)
+    config = numba.config
     options = (OPTIONS, config.OPT, config.BOUNDSCHECK, config.USING_SVML, numba.__version__, np.__version__)
     digest.update(repr(options).encode())
     return digest.hexdigest()
@@ -107,7 +107,7 @@ def prune_cache(keep_days: float = KEEP_DAYS) -> int:
 
 def _compile_cached(function: Function, digest: str) -> Any:
     folder = _folder(digest)
-    config = cast(Any, numba.config)
+    config = numba.config
     with _lock:
         saved = config.CACHE_DIR
         config.CACHE_DIR = str(folder)

@@ -79,6 +79,7 @@ class ToyScenario(Part):
 
 
 TOY_SLOTS = {
+    "Study": {"Study": "spirals.scenarios.study"},
     "Scenario": {"ToyScenario": "scenario_toys"},
     "ToyPolicy": {"Plain": "scenario_toys", "Wrap": "scenario_toys", "Lag": "scenario_toys"},
     "Fund": {"Fund": "scenario_toys"},
@@ -99,6 +100,39 @@ inner = {type = "Plain", rate = 0.1}
 [[shocks]]
 at = 5
 """
+
+
+STUDY = """
+kind = "study"
+name = "small"
+scenario = "toy.toml"
+replications = 3
+seed = 11
+[levers]
+policy.Plain.rate = [0.1, 0.2]
+[levers.fund]
+path = "fund.size"
+values = [1.0, {label = "deep", set = {fund = {type = "Fund", size = 9.0}, mode = "slow"}}]
+"""
+
+
+def use_toy_catalogue() -> None:
+    """Put the toy parts in the place of the real ones, for the rest of this process."""
+    from spirals.scenarios.parts import BASES, SLOTS
+
+    for table, content in ((SLOTS, TOY_SLOTS), (BASES, TOY_BASES)):
+        table.clear()
+        table.update(content)
+
+
+def toy_cell(payload: dict[str, Any]) -> dict[str, Any]:
+    """Stand in for the run of a cell; the draw depends on the seed alone."""
+    inputs = payload["inputs"]
+    if inputs["steps"] == 13:
+        raise ValueError("an unlucky number of steps")
+    time.sleep(inputs["steps"] / 1000.0)
+    noise = payload["seed"] % 1000 / 1000.0
+    return {"stop_reason": "completed", "noise": noise, "loss": inputs["fund"]["size"] * (1.0 + noise)}
 
 
 def toy_task(payload: dict[str, Any]) -> dict[str, Any]:

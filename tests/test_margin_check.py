@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from spirals.simulation.margin import (
     policy_problems,
     to_toml,
 )
+from spirals.simulation.margin import policy as policy_module
 from spirals.simulation.market.view import MarketState
 from spirals.simulation.parameters import parameter
 
@@ -92,6 +94,15 @@ class Remembering(MarginPolicy):
 def test_policies_as_users_write_them_pass(policy):
     check_policy(policy)
     check_policy(policy, n_instruments=1, step_seconds=1.0)
+
+
+def test_example_of_the_documentation_runs_as_printed():
+    text = policy_module.__doc__
+    example = textwrap.dedent(text[text.index("    from dataclasses") : text.index("- `market` is")])
+    assert len(example.strip().splitlines()) <= 20
+    names = {"__name__": "my_policy"}
+    exec(example, names)
+    check_policy(names["DepthScaled"]())
 
 
 @pytest.mark.parametrize("name", sorted(POLICIES))

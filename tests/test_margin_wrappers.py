@@ -65,6 +65,12 @@ def test_rate_follows_volatility_and_keeps_the_maintenance_fraction():
     assert initial(policy, [0.0, 1e9]).tolist() == [1e-4, 1.0]
 
 
+def test_missing_volatility_is_a_fault_and_not_a_low_rate():
+    market = MarketState.constant(1, volatility=float("nan"))
+    _, requirement = UNIT.update(UNIT.start(market), market)
+    assert "finite" in requirement.problems()[0]
+
+
 def test_ewma_step_response_of_the_margin_matches_the_closed_form():
     # theory, section 4: lambda .97, volatility doubles: 1.193 / 1.337 / 1.539 after 5 / 10 / 20 days
     decay, factor, base = 0.97, 2.0, 0.01

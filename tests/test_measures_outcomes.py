@@ -80,7 +80,9 @@ def test_cascades_split_where_no_event_starts_for_the_gap():
         (3, 3, 4, 3000.0, 4.0, 4)
     ]
     two = cascades(record, gap_seconds=2.0)
-    assert [(c.events, c.orders, c.notional, c.duration_seconds) for c in two] == [(2, 3, 2500.0, 2.0), (1, 1, 500.0, 1.0)]
+    assert [(c.events, c.orders, c.notional, c.duration_seconds) for c in two] == [
+        (2, 3, 2500.0, 2.0), (1, 1, 500.0, 1.0),
+    ]
     assert largest_cascade(two) is two[0]
 
 

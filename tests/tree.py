@@ -1,10 +1,11 @@
 """The files that belong to the project, without what tools left beside them."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
-IGNORED = re.compile(r"(^|/)(\.(?!ci/|gitignore)[^/]*|__pycache__|build|dist|results|[^/]*\.egg-info)(/|$)")
+IGNORED = re.compile(r"\.(?!ci$|gitignore$)|__pycache__$|build$|dist$|results$|.*\.egg-info$")
 
 
 def tree_files(root: Path) -> list[str]:
@@ -13,6 +14,8 @@ def tree_files(root: Path) -> list[str]:
     try:
         names = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):
-        paths = (path.relative_to(root).as_posix() for path in root.rglob("*"))
-        names = [name for name in paths if not IGNORED.search(name)]
+        names = []
+        for folder, subfolders, files in os.walk(root):
+            subfolders[:] = [name for name in subfolders if not IGNORED.match(name)]
+            names += [(Path(folder) / name).relative_to(root).as_posix() for name in files if not IGNORED.match(name)]
     return sorted(name for name in names if (root / name).is_file())

@@ -2,7 +2,8 @@
 
 Formula: the initial rate follows the inner policy; an increase of a maintenance rate announced at t0 is phased in
 linearly, ``m(t) = m(t0) + (target - m(t0)) * (t - t0) / seconds``; a decrease binds at once. A new target restarts the
-ramp from the rate then in force.
+ramp from the rate then in force, so an inner rate that moves in every step is followed like a moving average: put an
+`UpdateInterval` inside.
 Source: the ramp of the liquidation loan-to-value in Euler v2 (euler-vault-kit, commit 5b98b420), restated for rates.
 """
 

@@ -106,8 +106,8 @@ class MarginRequirement:
         """Return the requirement as a REQUIREMENT array of shape (n_instruments, n_brackets).
 
         The deductions make ``notional * rate - deduction`` continuous:
-        ``deduction_n = deduction_{n-1} + floor_n * (rate_n - rate_{n-1})`` (Binance, "Leverage and margin
-        of USDS-M futures", maintenance amount; the initial requirement is built in the same way).
+        ``deduction_n = deduction_{n-1} + floor_n * (rate_n - rate_{n-1})`` (the "maintenance amount"
+        of Binance's USDS-M futures; the initial requirement is built in the same way).
 
         Parameters
         ----------

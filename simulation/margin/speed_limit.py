@@ -3,8 +3,8 @@
 Formula, with x the time since the last update in units of `seconds`:
 ``charged_t = clip(M_t, charged_{t-1} * (1 - down)**x, charged_{t-1} * (1 + up)**x)``.
 Over n units the rise is at most ``(1 + up)**n - 1``, exactly; the price is breaches while the rate catches up.
-Source: Murphy, Vasios and Vause (2016), Bank of England Staff Working Paper 597, for the tool; limits in both
-directions as venues announce them.
+Compare the tools of Murphy, Vasios and Vause (2016), Bank of England Staff Working Paper 597 (from memory: a limit on
+rises); a separate limit on falls is this project's addition.
 """
 
 import dataclasses

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spirals.simulation.errors import InputError
 from spirals.simulation.margin.policy import MarginPolicy, MarginRequirement
 from spirals.simulation.margin.states import flatten_state, unflatten_state
 from spirals.simulation.market.view import MarketState
@@ -31,9 +32,10 @@ class MarginStage:
         """Ask the policy for the requirement of this step; the table changes only if the object did."""
         self.state, requirement = self.policy.update(self.state, market)
         if requirement is not self.requirement:
-            problems = requirement.problems()
+            problems = requirement.problems(market.n_instruments)
             if problems:
-                raise ValueError(f"{type(self.policy).__name__} returned an invalid requirement: " + "; ".join(problems))
+                name = type(self.policy).__name__
+                raise InputError([f"{name} returned an invalid requirement: {line}" for line in problems])
             self.requirement = requirement
             self.table = requirement.table()
             self.grandfathered = bool(requirement.grandfathered)

@@ -5,7 +5,7 @@ Formula, for a notional N in bracket n::
     margin(N) = N * rate_n - deduction_n,   deduction_n = deduction_{n-1} + floor_n * (rate_n - rate_{n-1})
 
 so that it is continuous at the borders. Static in time: elasticity to volatility 0.
-Source: Binance, notional and leverage brackets of USDS-M futures.
+Source: the notional and leverage brackets of Binance USDS-M futures, venue documentation.
 Simplification: the venue caps the leverage of the *whole* position at the bracket's; here the initial
 margin is the marginal one, continuous like the maintenance margin, and the last bracket has no upper end.
 """

@@ -249,9 +249,10 @@ class OrderBook:
         used = len(arrays["slots"])
         if used > len(self.slots):
             self.slots = _cache_aligned(used)
-        self.slots[:used] = arrays["slots"]
-        for name in ("ladder", "words", "tops", "resting", "pool"):
-            np.copyto(own[name], arrays[name])
+        own["slots"] = self.slots[:used]
+        for name, mine in own.items():
+            # as bytes: NumPy copies records field by field, at a sixteenth of the speed
+            mine.view(np.uint8)[...] = np.ascontiguousarray(arrays[name]).view(np.uint8)
 
     def copy_into(self, other: "OrderBook") -> None:
         """Make `other`, a book of the same instruments and accounts, equal to this one."""

@@ -17,7 +17,7 @@ from spirals.simulation.state import BUY, SELL, TRADE, OrderKind, OrderStatus, R
 __all__ = ["ReferenceBook", "ReferenceOrder"]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class ReferenceOrder:
     """An order that rests or is about to."""
 

@@ -1,0 +1,303 @@
+"""Reports: one self-contained page, from files alone, with text that follows from the numbers."""
+
+import dataclasses
+import html.parser
+import json
+import math
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from measures_support import liquidation_rows, make_record
+
+from spirals.scenarios.figures_run import thinned
+from spirals.scenarios.report import write_report
+from spirals.scenarios.report_html import escape, table
+from spirals.scenarios.report_numbers import (
+    Scale,
+    display_scale,
+    format_interval,
+    format_number,
+    format_outcome,
+    interval_column,
+    short_name,
+)
+from spirals.scenarios.report_tables import read_run_tables, run_tables
+from spirals.simulation.errors import InputError
+from spirals.simulation.measures.intervals import Interval, mean_interval
+from spirals.simulation.measures.losses import CLASSES
+from spirals.simulation.measures.outcomes import outcomes
+from spirals.simulation.state import Cause
+
+PI, DEPTH, LEVERAGE = "margin.Procyclicality.pi", "depth.type", "population.leverage_multiplier"
+HOSTILE = '<script>alert("x")</script>'
+
+
+class Outline(html.parser.HTMLParser):
+    """Collects tags, references and open elements of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.references, self.ids, self.open = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        for name, value in attributes:
+            if name in ("href", "src", "srcset", "action"):
+                self.references.append(value)
+            if name == "id":
+                self.ids.append(value)
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        self.open.pop()
+
+
+def write_study(folder, **changes):
+    rng = np.random.Generator(np.random.Philox(key=5))
+    rows = []
+    for leverage in (1.0, 2.0):
+        for depth in ("LinearDepth", "SquareRootDepth"):
+            for pi in (0.0, 0.5, 1.0):
+                for r in range(5):
+                    noise = 0.001 * rng.standard_normal()
+                    row = {"run_id": f"{len(rows):03d}", PI: pi, LEVERAGE: leverage, DEPTH: depth, "replication": r,
+                           "seed": r, "status": "done", "stop_reason": "end", "drawdown_mark": 0.2 + 0.02 * pi + noise,
+                           "twin_drawdown_mark": 0.15, "excess_drawdown": 0.05 + 0.02 * pi + noise,
+                           "forced_notional": 1e8 * (1 + pi) * leverage, "bad_debt_gross": 2e6 - 1e6 * pi + 1e4 * r,
+                           "margin_locked": 3e8}
+                    rows.append(row | {f"pnl_{name}": 1e6 * k for k, name in enumerate(CLASSES)})
+    runs = pd.DataFrame(rows)
+    manifest = {
+        "schema_version": 1, "kind": "study", "name": "procyclicality", "title": "A study", "lever": PI,
+        "design": {PI: [0.0, 0.5, 1.0], LEVERAGE: [1.0, 2.0], DEPTH: ["LinearDepth", "SquareRootDepth"]},
+        "scenario": "black-thursday-2020", "replications": 5,
+        "inputs": {"scenario": {
+            "name": "black-thursday-2020", "outside_world": {"type": "HistoricalBars", "file": "bars.csv"},
+            "price_feed": {"type": "PriceFeed", "mark": "median", "index_feedback": 0.4, "feedback_seconds": 60.0},
+            "volatility": {"type": "VolatilityEstimator", "source": "mark", "sampling_seconds": 60.0},
+            "margin": {"type": "Cap", "inner": {"type": "no_such_file.py:Mine", "normalisation": "equal_start"}},
+            "depth": {"type": "LinearDepth"}, "population": {"type": "Population", "opening_book": "given"},
+            "sources": {"outside_world": "public bars", "depth": "assumption: see notes"}}},
+        **changes,
+    }
+    folder.mkdir(exist_ok=True)
+    runs.to_parquet(folder / "runs.parquet")
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return runs
+
+
+def write_run(folder, **changes):
+    record = make_record(list(100.0 - 20.0 * np.sin(np.linspace(0.0, 3.0, 400))))
+    record.steps["sold_notional"][100:140, 0, Cause.LIQUIDATION] = 50.0
+    record.steps["bought_notional"][300, 0, Cause.STOP_LOSS] = 70.0
+    record.steps["spread"][120:125] = math.nan
+    record = dataclasses.replace(record, liquidations=liquidation_rows([(0, 100, 0, 6, -10, 2000.0)]))
+    twin = make_record(np.full(400, 100.0))
+    folder.mkdir(exist_ok=True)
+    for prefix, one in (("", record), ("twin_T1_", twin)):
+        for name, frame in run_tables(one).items():
+            frame.to_parquet(folder / f"{prefix}{name}.parquet")
+    measured = {name: None if math.isnan(value) else value for name, value in outcomes(record, {"T1": twin}).items()}
+    run = {"schema_version": 1, "scenario": "flash-crash", "seed": 3, "stop_reason": "end", "outcomes": measured,
+           "attribution": {"drawdown_mark": {"impact of forced orders": 0.2}},
+           "inputs": {"scenario": {"name": "flash-crash", "opening_seconds": 36900.0}},
+           "targets": [{"quantity": "Fall", "low": 0.2, "high": 0.3, "source": "press", "outcome": "drawdown_mark"},
+                       {"quantity": "Cut", "high": 0.0, "source": HOSTILE, "outcome": "adl_notional"}], **changes}
+    (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    return record
+
+
+def text_of(page):
+    """Return the words of a page without tags."""
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<style.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)))
+
+
+@pytest.fixture(scope="module")
+def study_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    write_study(folder)
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    write_run(folder)
+    write_report(folder)
+    return folder
+
+
+@pytest.mark.parametrize("which", ["study_folder", "run_folder"])
+def test_page_is_well_formed_and_needs_nothing_from_outside(which, request):
+    page = (request.getfixturevalue(which) / "report.html").read_text(encoding="utf-8")
+    outline = Outline(page)
+    assert outline.open == []
+    assert "script" not in outline.tags and "link" not in outline.tags and "svg" in outline.tags
+    assert all(reference.startswith("#") for reference in outline.references)
+    assert not re.search(r"https?:|//\w|@import|url\((?!#)", page)
+    sections = [reference[1:] for reference in outline.references if f'href="{reference}">' in page.split("</nav>")[0]]
+    assert sections and set(sections) <= set(outline.ids)
+
+
+def test_study_report_states_effects_signs_cells_and_conditions(study_folder):
+    words = text_of((study_folder / "report.html").read_text(encoding="utf-8"))
+    assert "Effect of raising π from 0 to 1: mean over 4 cells with equal weight" in words
+    assert "Higher in 4, lower in 0, undetermined in 0 of 4 cells" in words  # excess drawdown, forced notional
+    assert "A decrease, [−1.0" in words  # bad debt halves: −1 million
+    assert "+150.0" in words or "+150 " in words  # forced notional: (1e8 + 2e8) / 2
+    assert "one historical path" in words and "population and flow noise only" in words
+    for field in ("Mark rule", "mark = median", "index_feedback = 0.4", "normalisation = equal_start",
+                  "opening_book = given", "source = mark", "LinearDepth, SquareRootDepth"):
+        assert field in words
+    assert "public bars" in words and "assumption: see notes" in words
+    assert "No run failed" in words
+
+
+def test_first_figure_has_four_panels_against_the_lever(study_folder):
+    page = (study_folder / "report.html").read_text(encoding="utf-8")
+    figure = re.search(r"<svg .*?</svg>", page, flags=re.DOTALL).group(0)
+    assert 'aria-label="Excess drawdown, Forced notional, Gross bad debt, Margin locked against π"' in figure
+    words = text_of(figure)
+    for label in ("Excess drawdown", "Margin locked", "LinearDepth", "SquareRootDepth", "leverage multiplier 2"):
+        assert label in words
+
+
+def test_report_is_the_same_each_time(study_folder, tmp_path):
+    again = write_report(study_folder, tmp_path / "again.html")
+    assert again.read_bytes() == (study_folder / "report.html").read_bytes()
+
+
+def test_text_of_users_is_escaped(tmp_path):
+    runs = write_study(tmp_path, title=HOSTILE, summary=HOSTILE, conditional_on=HOSTILE, extra={HOSTILE: HOSTILE})
+    runs.loc[0, ["status", "stop_reason"]] = ["failed", None]
+    runs["error"] = [HOSTILE, *[None] * (len(runs) - 1)]
+    runs[DEPTH] = runs[DEPTH].replace("LinearDepth", HOSTILE)
+    runs.to_parquet(tmp_path / "runs.parquet")
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "script" not in Outline(page).tags
+    assert "1 of 60 runs failed" in text_of(page)
+
+
+def test_report_of_a_run_shows_the_course_the_targets_and_the_outcomes(run_folder):
+    words = text_of((run_folder / "report.html").read_text(encoding="utf-8"))
+    for label in ("Forced flow per minute", "mark, twin T1", "Margin rate", "Depth", "Spread", "Open interest",
+                  "Insurance fund", "10:16", "UTC"):
+        assert label in words
+    assert "Fall 20.0 log-% to 30.0 log-% 22.3 log-% yes press" in words
+    assert "Cut at most 0 quote 0 quote yes <script>" in words
+    assert "price_half_life_seconds" in words
+    assert "Attribution to channels" in words
+
+
+def test_report_of_a_run_without_twins_targets_and_liquidations(tmp_path):
+    record = make_record([100.0, 99.0, 99.5])
+    for name, frame in run_tables(record).items():
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    (tmp_path / "run.json").write_text(json.dumps({"scenario": "calm", "seed": 0, "outcomes": {"drawdown_mark": 0.01}}))
+    words = text_of(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert "The course of the run" in words and "Beside the figures" not in words
+    assert "not stated in the manifest" in words
+
+
+def test_report_reads_files_alone_and_never_imports_what_they_name(tmp_path):
+    write_study(tmp_path)
+    trap = tmp_path / "no_such_file.py"
+    trap.write_text("raise SystemExit('imported')")
+    code = (
+        "import sys; from spirals.scenarios.report import write_report; write_report(sys.argv[1]);"
+        "assert not [m for m in sys.modules if m.startswith(('mesa', 'spirals.agents', 'no_such'))]"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_study_with_nothing_complete_or_nothing_varied_still_has_a_report(tmp_path):
+    runs = write_study(tmp_path)
+    runs["status"] = "failed"
+    runs[["run_id", PI, DEPTH, "replication", "seed", "status"]].to_parquet(tmp_path / "runs.parquet")
+    assert "No run of this study is complete" in text_of(write_report(tmp_path).read_text(encoding="utf-8"))
+    runs["status"] = "done"
+    one_cell = (runs[PI] == 0.0) & (runs[DEPTH] == "LinearDepth") & (runs[LEVERAGE] == 1.0)
+    runs[one_cell].to_parquet(tmp_path / "runs.parquet")
+    assert "The design varies nothing" in text_of(write_report(tmp_path).read_text(encoding="utf-8"))
+
+
+def test_a_design_of_sampled_ranges_is_not_paired(tmp_path):
+    runs = write_study(tmp_path)
+    runs[PI] = np.linspace(0.0, 1.0, len(runs))
+    runs[LEVERAGE] = np.linspace(1.0, 2.0, len(runs))
+    runs.to_parquet(tmp_path / "runs.parquet")
+    assert "nothing can be paired" in text_of(write_report(tmp_path).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    (None, "", "no results"),
+    ("manifest.json", "{", "cannot read"),
+    ("manifest.json", "[]", "JSON object"),
+    ("manifest.json", '{"schema_version": 99}', "schema_version"),
+    ("manifest.json", "{}", "no runs yet"),
+])
+def test_a_folder_without_readable_results_is_refused(tmp_path, name, content, message):
+    if name:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_tables_of_a_run_come_back_with_one_column_per_value(tmp_path):
+    record = write_run(tmp_path)
+    steps = read_run_tables(tmp_path)["steps"]
+    assert steps["seconds"].tolist()[:3] == [0.0, 1.0, 2.0]
+    assert steps["sold_notional_liquidation"].sum() == record.steps["sold_notional"].sum()
+    assert steps["depth_bid_1pct"].iloc[0] == 1000.0
+    assert "pad" not in read_run_tables(tmp_path)["adl"]
+    assert set(read_run_tables(tmp_path, "twin_T1_")) == {"steps", "totals", "calls", "liquidations", "adl"}
+
+
+def test_thinning_keeps_the_extremes_of_a_path():
+    times = np.arange(100_000.0)
+    values = np.sin(times / 7.0)
+    values[54_321], values[77_777] = -9.0, 9.0
+    kept_times, kept = thinned(times, values, limit=1000)
+    assert len(kept) <= 1001 and (kept.min(), kept.max()) == (-9.0, 9.0)
+    assert np.all(np.diff(kept_times) > 0)
+
+
+def test_numbers_have_sensible_digits_and_units():
+    assert format_number(1234567.0) == "1 234 567"
+    assert format_number(-0.012345) == "−0.0123"
+    assert format_number(0.0) == "0" and format_number(math.nan) == "n/a"
+    assert format_outcome("excess_drawdown", 0.01234) == "1.23 log-%"
+    assert format_outcome("bad_debt_gross", 2.5e6) == "2.50 million quote"
+    assert format_outcome("forced_t50_seconds", 195.0) == "3 min 15 s"
+    assert format_outcome("liquidated_accounts", 1200.0) == "1 200"
+    assert format_outcome("amplification", math.nan) == "n/a"
+    assert short_name("margin.Procyclicality.pi") == "π" and short_name("depth.type") == "depth"
+
+
+def test_intervals_are_printed_to_the_precision_they_have():
+    interval = Interval(0.0168123, 0.01628, 0.01734, 0.0002, 20)
+    assert format_interval(interval, display_scale("log points", [0.02])) == "+1.681 [+1.628, +1.734]"
+    assert format_interval(Interval(2.0, -math.inf, math.inf, math.nan, 5), Scale(1.0, "")) == "+2.00 [unbounded]"
+    assert format_interval(mean_interval([]), Scale(1.0, "")) == "n/a"
+    column = interval_column([Interval(1.0, 0.9, 1.1, 0, 9), Interval(20.0, 19.0, 21.0, 0, 9)], Scale(1.0, ""),
+                             signed=False, symmetric=True)
+    assert column == ["1.00 ± 0.10", "20.00 ± 1.00"]
+
+
+def test_html_is_escaped_where_tables_are_made():
+    assert escape('<a href="x">') == "&lt;a href=&quot;x&quot;&gt;"
+    assert "<b>" not in table(("<b>h</b>\n<b>u</b>",), [("<b>x</b>",)], caption="<b>c</b>")

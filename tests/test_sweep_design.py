@@ -1,0 +1,155 @@
+"""Designs and studies: which points are run, with which seeds, under which identity."""
+
+import math
+from pathlib import Path
+
+import pytest
+import scenario_toys as toys
+
+from spirals.scenarios import identity
+from spirals.scenarios.design import Axis, Range, axes_of, design_points, replication_seed
+from spirals.scenarios.parts import BASES, SLOTS
+from spirals.scenarios.problems import Problems
+from spirals.scenarios.study import load_study, study_cells
+from spirals.scenarios.study_sweep import default_folder, study_tasks
+from spirals.simulation.errors import InputError
+
+
+@pytest.fixture
+def toy(request, monkeypatch, tmp_path):
+    """The toy catalogue, and a folder with a toy scenario and a toy study."""
+    for table in (SLOTS, BASES):
+        kept = dict(table)
+        request.addfinalizer(lambda table=table, kept=kept: (table.clear(), table.update(kept)))
+    toys.use_toy_catalogue()
+    monkeypatch.chdir(tmp_path)
+    Path("toy.toml").write_text(toys.GOOD)
+    Path("small.toml").write_text(toys.STUDY)
+    return tmp_path
+
+
+def axes(table):
+    problems = Problems()
+    found = axes_of(table, ("levers",), problems)
+    return found, [str(problem) for problem in problems]
+
+
+def test_lists_are_crossed_in_the_order_written():
+    found, faults = axes({"margin": {"pi": [0.0, 0.5]}, "depth": [{"type": "A"}, {"type": "x.py:B", "label": "b"}]})
+    points = design_points(found)
+    assert not faults
+    assert [point.columns for point in points] == [
+        {"margin.pi": 0.0, "depth": "A"}, {"margin.pi": 0.0, "depth": "b"},
+        {"margin.pi": 0.5, "depth": "A"}, {"margin.pi": 0.5, "depth": "b"},
+    ]
+    assert points[1].settings == (("margin.pi", 0.0), ("depth", {"type": "x.py:B", "label": "b"}))
+
+
+def test_a_value_may_set_several_inputs_and_a_lever_may_have_a_name_of_its_own():
+    found, faults = axes({"leverage": {"values": [{"label": "low", "set": {"a": {"b": 1}, "c": 2}}, 7], "path": "x.y"}})
+    assert not faults
+    assert found == [Axis("leverage", (("low", (("a.b", 1), ("c", 2))), (7, (("x.y", 7),))))]
+
+
+def test_ranges_are_sampled_within_bounds_every_stratum_once_and_repeatably():
+    found, faults = axes({"a": {"low": 1.0, "high": 100.0, "scale": "log"}, "n": {"low": 1, "high": 4, "whole": True},
+                          "k": ["x", "y"]})
+    assert not faults
+    points = design_points(found, samples=16, seed=5)
+    assert points == design_points(found, samples=16, seed=5) != design_points(found, samples=16, seed=6)
+    assert len(points) == 32
+    first = [point.columns for point in points if point.columns["k"] == "x"]
+    strata = sorted(int(16 * math.log(point["a"]) / math.log(100.0)) for point in first)
+    assert strata == list(range(16))
+    assert sorted(point["n"] for point in first) == [1] * 4 + [2] * 4 + [3] * 4 + [4] * 4
+    assert len(design_points(found[:1], sampler="sobol", samples=8)) == 8
+
+
+def test_explicit_points_are_added_and_an_empty_design_is_one_point():
+    assert [point.settings for point in design_points([], [{"a": 1, "b": 2}])] == [(("a", 1), ("b", 2))]
+    assert len(design_points([])) == 1
+    assert Range("a", "a", 0, 3, whole=True).at(1.0) == 3
+
+
+def test_faults_of_levers_are_told_together():
+    _, faults = axes({"a": [], "b": 3, "c": {"low": 2, "high": 1}, "d": {"low": 0, "high": 1, "scale": "log"},
+                      "e": {"low": 0, "high": 1, "scale": "cubic"}, "f": {"low": "x", "high": 1}})
+    assert len(faults) == 6
+
+
+def test_replications_share_their_seed_over_the_design_and_differ_from_one_another(toy):
+    study = load_study("small.toml")
+    cells = study_cells(study)
+    assert len(cells) == 2 * 2 * 3
+    by_replication = {cell.replication: set() for cell in cells}
+    for cell in cells:
+        by_replication[cell.replication].add(cell.seed)
+    assert [len(seeds) for seeds in by_replication.values()] == [1, 1, 1]
+    assert len(set.union(*by_replication.values())) == 3
+    assert replication_seed(11, 2) in by_replication[2]
+    assert replication_seed(11, 2) != replication_seed(12, 2)
+    assert cells[-1].inputs.tree["fund"]["size"] == 9.0 and cells[-1].inputs.tree["mode"] == "slow"
+    assert cells[-1].columns == {"policy.Plain.rate": 0.2, "fund": "deep"}
+
+
+def test_more_replications_keep_the_runs_already_done(toy):
+    few = {task.run_id for task in study_tasks(load_study("small.toml"), study_cells(load_study("small.toml")), toy)}
+    study = load_study("small.toml", replications=5)
+    more = {task.run_id for task in study_tasks(study, study_cells(study), toy)}
+    assert len(few) == 12 and len(more) == 20 and few < more
+
+
+def test_the_identity_of_a_run_changes_with_inputs_code_and_files_but_not_with_their_place(toy, monkeypatch):
+    def identities(overrides=()):
+        study = load_study("small.toml")
+        return [task.run_id for task in study_tasks(study, study_cells(study, overrides), toy)]
+
+    first = identities()
+    assert len(set(first)) == 12 and identities() == first
+    assert not set(identities(["steps=9"])) & set(first)
+    Path("toy.toml").write_text(toys.GOOD.replace("a toy", "the same toy, other words"))
+    assert identities() == first
+    Path("data").mkdir()
+    for path in ("fund.csv", "data/copy.csv"):
+        Path(path).write_text("1,2\n")
+    with_file = identities(["fund.file=fund.csv"])
+    assert identities(["fund.file=data/copy.csv"])[:1] == with_file[:1] != first[:1]
+    Path("fund.csv").write_text("1,3\n")
+    assert identities(["fund.file=fund.csv"])[0] != with_file[0]
+    monkeypatch.setattr("spirals.scenarios.study_sweep.code_digest", lambda: "other code")
+    assert not set(identities()) & set(first)
+
+
+def test_the_digest_of_the_code_covers_simulation_agents_and_what_makes_runs():
+    names = {path.relative_to(identity.PACKAGE_ROOT).as_posix() for path in identity.result_sources()}
+    assert {"simulation/kernel.py", "simulation/margin/static.py", "scenarios/one_run.py"} <= names
+    assert not [name for name in names if "report" in name or "command" in name or name.startswith("tests")]
+    assert len(identity.code_digest()) == 20
+
+
+def test_a_study_tells_all_its_problems(toy):
+    Path("bad.toml").write_text(
+        'name = "bad"\nscenario = "toy.toml"\nreplications = 0\ntwins = ["T9"]\nreplication = 4\n'
+        '[levers]\n"steps" = []\n'
+    )
+    with pytest.raises(InputError) as caught:
+        load_study("bad.toml")
+    text = "\n".join(caught.value.problems)
+    assert "out of range in bad.toml:3 replications" in text and "out of range in bad.toml:4 twins" in text
+    assert "unknown key (did you mean 'replications'?) in bad.toml:5 replication" in text
+
+
+def test_points_outside_the_range_are_told_for_all_points(toy):
+    Path("bad.toml").write_text(
+        'name = "bad"\nscenario = "toy.toml"\n[levers]\nsteps = [0, 5, -1]\nmode = ["fast", "odd"]\n'
+    )
+    with pytest.raises(InputError) as caught:
+        study_cells(load_study("bad.toml"))
+    assert len([line for line in caught.value.problems if "out of range" in line]) == 3
+    with pytest.raises(InputError, match="override of a lever"):
+        study_cells(load_study("small.toml"), ["fund.size=3"])
+
+
+def test_overrides_get_a_results_folder_of_their_own():
+    assert default_folder("small", []) == Path("results/small")
+    assert default_folder("small", ["a=1"]) != default_folder("small", ["a=2"]) != Path("results/small")
