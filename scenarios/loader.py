@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from spirals.scenarios.build import build_part, check_sound_parts
 from spirals.scenarios.catalogue_index import find_file, names
 from spirals.scenarios.overrides import Override, apply_override, parse_override
-from spirals.scenarios.plugins import is_user_code
 from spirals.scenarios.problems import Key, Problems, Where, suggestion
 from spirals.scenarios.resolve import Resolver, is_file_field, nested_parts, part_schema
 from spirals.scenarios.toml_source import read_extended
@@ -166,11 +165,6 @@ def user_files(tree: dict[str, Any]) -> dict[str, str]:
                     if isinstance(name, str) and name:
                         files[name] = _file_digest(resolve_data_file(name))
     return dict(sorted(files.items()))
-
-
-def has_user_code(tree: dict[str, Any]) -> bool:
-    """Return whether resolved inputs name code outside the package."""
-    return any(is_user_code(part["type"]) for _, part in nested_parts({"scenario": tree}))
 
 
 def parsed_overrides(given: Any, problems: Problems) -> list[Override]:

@@ -30,7 +30,6 @@ SLOTS: dict[str, dict[str, str]] = {
     "LiquidationMechanism": {"LiquidationMechanism": "spirals.simulation.liquidation.mechanism"},
     "LossWaterfall": {"LossWaterfall": "spirals.simulation.liquidation.waterfall"},
     "MarginCalls": {"MarginCalls": "spirals.simulation.accounts.margin_calls"},
-    "MarginCalls": {"MarginCalls": "spirals.simulation.accounts.margin_calls"},
     "MarginPolicy": {
         "AppliesTo": "spirals.simulation.margin.applies_to",
         "Buffer": "spirals.simulation.margin.buffer",

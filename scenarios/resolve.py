@@ -77,6 +77,7 @@ class Resolver:
         if not isinstance(data, dict):
             self.problems.add("wrong type", key, allowed=f"a table with type = {_or(slot_names(slot))}", given=data)
             return None
+        data = _user_agents(data) if slot == "UserAgents" else data
         reference = self._reference(data, slot, key)
         schema = self._schema(reference, key) if reference is not None else None
         if reference is None or schema is None:
@@ -202,6 +203,17 @@ class Resolver:
         if is_user_code(given) and place.endswith(".py"):
             return f"{os.path.normpath(self._folder((*key, 'type')) / Path(place).expanduser())}:{name}"
         return given
+
+
+def _user_agents(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a group of agents named like any other part, ``type = "file.py:Class"``, as a ``UserAgents`` table."""
+    place, colon, name = str(data.get("type", "")).rpartition(":")
+    if not colon:
+        return data
+    stated = {key: value for key, value in data.items() if key != "type"}
+    if place.endswith(".py"):
+        return {"type": "UserAgents", "file": place, "agent": name, **stated}
+    return {"type": "UserAgents", "agent": f"{place}:{name}", **stated}
 
 
 def _type_text(reference: Reference) -> str:

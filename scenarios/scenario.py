@@ -8,7 +8,6 @@ from spirals.agents.market_maker import MarketMakers
 from spirals.agents.population import Population
 from spirals.agents.user import UserAgents
 from spirals.simulation.accounts.margin_calls import MarginCalls
-from spirals.simulation.accounts.margin_calls import MarginCalls
 from spirals.simulation.contracts import Instrument
 from spirals.simulation.engine import Engine
 from spirals.simulation.liquidation.mechanism import LiquidationMechanism
@@ -48,7 +47,6 @@ class Scenario(Part):
     price_feed: PriceFeed = dataclasses.field(default_factory=PriceFeed)
     volatility: VolatilityEstimator = dataclasses.field(default_factory=VolatilityEstimator)
     funding: Funding = dataclasses.field(default_factory=Funding)
-    margin_calls: MarginCalls = dataclasses.field(default_factory=MarginCalls)
     margin_calls: MarginCalls = dataclasses.field(default_factory=MarginCalls)
     liquidation: LiquidationMechanism = dataclasses.field(default_factory=LiquidationMechanism)
     waterfall: LossWaterfall = dataclasses.field(default_factory=LossWaterfall)
