@@ -120,7 +120,7 @@ def study_layout(runs: pd.DataFrame, design: Sequence[str] | None = None, lever:
         Without it the column that ends in ``pi`` or ``procyclicality``, else the numeric column with
         most values, else the first one.
     """
-    given = [name for name in runs if "." in str(name)] if design is None else [name for name in design if name in runs]
+    given = [name for name in map(str, runs) if "." in name] if design is None else [n for n in design if n in runs]
     varied = [name for name in given if runs[name].nunique(dropna=False) > 1]
     if lever not in varied:
         lever = _guess_lever(runs, varied)

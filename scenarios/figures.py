@@ -79,7 +79,7 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
 
     canvas_figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(canvas_figure)
-    canvas_figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.04, hspace=0.05)  # type: ignore[union-attr]
+    canvas_figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.04, hspace=0.05)
     return canvas_figure, canvas_figure.subplots(rows, columns, squeeze=False, **options)
 
 

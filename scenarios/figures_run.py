@@ -119,7 +119,7 @@ def _flow(axes: "Axes", steps: pd.DataFrame) -> None:
     }
     scale = display_scale("quote", [float(values.max()) for values in bars.values()])
     centres = (np.arange(int(minute.max()) + 1) + 0.5) * 60.0
-    legend = []
+    legend: list[tuple[str, Any]] = []
     for sign, side in ((-1.0, "sold"), (1.0, "bought")):
         base = np.zeros(len(centres))
         for name in names:

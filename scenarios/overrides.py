@@ -120,6 +120,8 @@ def _step(node: Any, token: str, key: Key, last: bool) -> Key:
         return (int(token) % len(node),)
     if isinstance(node, dict) and (token in node or token in _fields(node)):
         return (token,)
+    if isinstance(node, dict) and "type" not in node and last:
+        return (token,)  # a table of free keys, e.g. the parameters of a user's agents
     below = nested_parts(node)
     named: list[Key] = [place for place, part in below if token in _names(part)]
     if isinstance(node, dict) and "type" in node and key and token in _names(node) and not last:
@@ -133,7 +135,7 @@ def _step(node: Any, token: str, key: Key, last: bool) -> Key:
         raise NotFound(f"ambiguous path, {token!r} is in several parts", f"one of {places}")
     known = [*_fields(node)] + [name for _, part in below for name in (*_names(part), *_fields(part))]
     raise NotFound(f"unknown path, no {token!r}" + (f" in {dotted(key)}" if key else "") + suggestion(token, known),
-                   ", ".join(dict.fromkeys(known)) or "no keys below this one")
+                   f"{', '.join(_fields(node)) or 'a position'}, or a class, label or unique key below")
 
 
 def _fields(node: Any) -> tuple[str, ...]:

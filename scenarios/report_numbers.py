@@ -114,7 +114,7 @@ def format_interval(interval: Interval, scale: Scale, signed: bool = True, decim
     )
 
 
-def format_outcome(name: str, value: float) -> str:
+def format_outcome(name: str, value: float | None) -> str:
     """Return the value of an outcome with its unit, e.g. "12.3 log-%"."""
     if value is None or not math.isfinite(value):
         return MISSING

@@ -102,7 +102,7 @@ def _targets(targets: Sequence[Mapping[str, Any]], outcomes: Mapping[str, float]
     rows = []
     for target in targets:
         name = str(target.get("outcome", ""))
-        value, low, high = outcomes.get(name), target.get("low"), target.get("high")
+        value, low, high = outcomes.get(name, math.nan), target.get("low"), target.get("high")
         rows.append((str(target.get("quantity", name)), _range(name, low, high), format_outcome(name, value),
                      _verdict(value, low, high), str(target.get("source", ""))))
     return paragraph(text) + table(("Quantity", "Venue", "This run", "Inside", "Source"), rows, numeric=(1, 2))
@@ -118,8 +118,8 @@ def _range(name: str, low: Any, high: Any) -> str:
     return format_outcome(name, low) if low == high else f"{format_outcome(name, low)} to {format_outcome(name, high)}"
 
 
-def _verdict(value: float | None, low: Any, high: Any) -> str:
-    if value is None or value != value or (low is None and high is None):
+def _verdict(value: float, low: Any, high: Any) -> str:
+    if math.isnan(value) or (low is None and high is None):
         return "n/a"
     if low is not None and value < low:
         return "below"

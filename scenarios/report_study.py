@@ -205,8 +205,8 @@ def _effects(
     summary = table(headers, rows, numeric=range(1, 7), caption="Mean over cells. A sign counts where the 95 % "
                     "interval excludes zero; with no effect at all, one cell in forty would show each sign.")
     columns = [interval_column([one.difference for one in found], scales[name]) for name, found in effects.items()]
-    headers = ("Cell", *(f"{plain_name(name)}\n{scales[name].unit}" for name in effects))
-    per_cell = table(headers, list(zip(labels, *columns, strict=True)), numeric=range(1, len(headers)),
+    titles = ("Cell", *(f"{plain_name(name)}\n{scales[name].unit}" for name in effects))
+    per_cell = table(titles, list(zip(labels, *columns, strict=True)), numeric=range(1, len(titles)),
                      caption=f"Difference in every cell, {lever} = {high} less {low}.")
     return drawn + summary + per_cell
 

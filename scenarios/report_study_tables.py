@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from spirals.scenarios.effects import FAILED, Layout, cells, completed
@@ -18,6 +19,7 @@ from spirals.simulation.measures.losses import CLASSES
 __all__ = ["LEVEL", "cells_section", "classes_section", "lever_name", "replications", "stops_section"]
 
 LEVEL = 0.95
+NONE = np.empty(0)
 CELL_TABLE = ("drawdown_mark", "excess_drawdown", "forced_notional", "bad_debt_gross", "margin_locked")
 
 
@@ -108,7 +110,7 @@ def stops_section(runs: pd.DataFrame, layout: Layout) -> str:
 
 def _amplification(part: pd.DataFrame) -> Interval:
     if not {"drawdown_mark", "twin_drawdown_mark"} <= set(part):
-        return mean_interval([], LEVEL)
+        return mean_interval(NONE, LEVEL)
     return ratio_of_means(part["drawdown_mark"].to_numpy(), part["twin_drawdown_mark"].to_numpy(), LEVEL)
 
 
@@ -118,7 +120,7 @@ def _mean_by_replication(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def _intervals(means: pd.DataFrame, columns: Sequence[str]) -> list[Interval]:
-    return [mean_interval(means[name].to_numpy() if name in means else [], LEVEL) for name in columns]
+    return [mean_interval(means[name].to_numpy() if name in means else NONE, LEVEL) for name in columns]
 
 
 def _pair(runs: pd.DataFrame) -> str:

@@ -28,7 +28,7 @@ os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")   # scalar mathematics of
 import numba
 import numpy as np
 
-__all__ = ["cache_base", "kernel", "prune_cache", "source_digest"]
+__all__ = ["cache_base", "inlined", "kernel", "lean", "prune_cache", "source_digest"]
 
 PACKAGE = "spirals"
 PREFIX = "spirals-"
@@ -53,6 +53,28 @@ def kernel(function: Function) -> Function:
         with suppress(OSError):   # nowhere to write: slower, never wrong
             compiled = _compile_cached(function, digest)
     return compiled or numba.njit(**OPTIONS)(function)
+
+
+def lean(function: Function) -> Function:
+    """Compile `function`, which must not create arrays, without counting references to arrays.
+
+    Numba counts with atomic instructions wherever it cannot prove that the pairs cancel, as with early
+    returns and branches; in the order book that was two thirds of the time of an event (8.2 million
+    events/s with plain kernels, 13.6 lean, 18.5 with helpers inlined as well).
+    """
+    return _with_options(kernel(function), _nrt=False)
+
+
+def inlined(function: Function) -> Function:
+    """Compile `function` like :func:`lean` and copy it into every kernel that calls it."""
+    return _with_options(kernel(function), _nrt=False, forceinline=True)
+
+
+def _with_options(function: Any, **options: bool) -> Any:
+    """Add compile options before the first compilation; plain Python functions stay as they are."""
+    if hasattr(function, "targetoptions"):
+        function.targetoptions.update(options)
+    return function
 
 
 @cache

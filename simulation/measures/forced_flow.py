@@ -81,7 +81,7 @@ def busiest_share(flow: Series, step_seconds: float, bin_seconds: float = 1.0, n
     else:
         ends = np.arange(1, len(flow)) * step_seconds
         index = np.ceil(ends / bin_seconds - 1e-9).astype(np.int64) - 1
-        binned, count = np.bincount(index, weights=flow[1:]), n_bins
+        binned, count = np.bincount(index, weights=flow[1:]).astype(np.float64), n_bins
     busiest = np.sort(binned, kind="stable")[::-1][:count]
     return min(1.0, float(np.add.reduce(busiest)) / total)
 

@@ -8,7 +8,6 @@ are handed in, margin was checked before, settlement comes after.
 - `matching_kernels.py`: the matching rule; `queue_kernels.py`: slots, queues and lists; `levels.py`: next level
 - `observe.py`: best prices, depth, cost of a hypothetical order; `records.py`: the arrays
 - `invariants.py`: what must always hold; `streams.py`: random order flow for measurements and tests
-- `lean.py`: how the kernels are compiled, and what that gains
 
 The plain-Python book with the same rules is `spirals.simulation.reference.order_book`.
 """

@@ -9,7 +9,7 @@ All kernels take `start` (first word of the instrument's tree) and `n_words` (wo
 
 import numpy as np
 
-from spirals.simulation.order_book.lean import inlined
+from spirals.simulation.kernel import inlined
 
 __all__ = ["clear_level", "level_below", "level_from", "mark_level", "tree_size"]
 

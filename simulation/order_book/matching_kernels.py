@@ -10,7 +10,7 @@ resting orders + 2 * batch rows (a trade uses up a resting order or the incoming
 
 import numpy as np
 
-from spirals.simulation.order_book.lean import inlined, lean
+from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.order_book.queue_kernels import (
     find_slot,
     free_slot,

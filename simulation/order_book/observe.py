@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from spirals.simulation.order_book.lean import inlined, lean
+from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.order_book.levels import level_below, level_from
 from spirals.simulation.state import BUY
 

@@ -7,7 +7,7 @@ of each kernel the level total, the tree of levels, the best prices and the owne
 
 import numpy as np
 
-from spirals.simulation.order_book.lean import inlined
+from spirals.simulation.kernel import inlined
 from spirals.simulation.order_book.levels import clear_level, level_below, level_from, mark_level
 from spirals.simulation.order_book.records import NEW_GENERATION, NONE, SLOT_MASK
 
