@@ -5,6 +5,7 @@ users' agents. Decisions are a few compiled calls over structured arrays; each l
 its kind, the same compiled function that one agent's ``step()`` calls.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,8 @@ class Agents:
         Called in the middle of :meth:`decide` with the simulation: lets Python agents step.
     driven : bool
         True when `stepper` also steps the built-in agents (one compiled call each).
+    user_agents : list of UserAgent
+        Python agents whose memory belongs to the saved state.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Agents:
         self.top_up_requests = np.zeros(self.n_accounts, np.int64)
         self.stepper: Callable[[Any], None] | None = None
         self.driven = False
+        self.user_agents: list[Any] = []
         self._owners = np.zeros(self.max_orders, np.int32)
         self._orders: NDArray[Any] | None = None
         self._n = 0
@@ -146,10 +150,10 @@ class Agents:
 
     def decide_group(self, simulation: Any, group: int, first: int, last: int, orders: NDArray[Any], n: int) -> int:
         """Let actors `first` .. `last` - 1 of one group act; return the next free order row."""
-        sim, keys = simulation, self._keys
-        market, book, owners = sim.market, sim.book, self._owners
         if first >= last:
             return n
+        sim, keys = simulation, self._keys
+        market, book, owners = sim.market, sim.book, self._owners
         if group == 0:
             return decide_background(
                 first, last, self._background_rules, self.flows, self.places, market.record, sim.contracts, book.slots,
@@ -183,6 +187,8 @@ class Agents:
         Inside a driven step the orders are sent. Otherwise this is a preview: nothing is sent and the
         actors' state stays as it was.
         """
+        if first >= last:  # no state of its own: another account of the group acts for it
+            return np.zeros(0, ORDER)
         if self._orders is not None:
             before = self._n
             if first == 0:
@@ -217,12 +223,20 @@ class Agents:
             "flows": self.flows, "places": self.places, "makers": self.maker_state, "quotes": self.quotes,
             "arbitrageurs": self.arbitrageur_state, "traders": self.traders, "top_up_requests": self.top_up_requests,
         }
+        if self.user_agents:
+            memories = json.dumps([agent.memory() for agent in self.user_agents])
+            found["users"] = np.frombuffer(memories.encode(), np.uint8)
         return found
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Copy saved arrays into the own ones."""
         for name, array in self.arrays().items():
-            np.copyto(array, arrays[name])
+            if name != "users":
+                np.copyto(array, arrays[name])
+        if self.user_agents:
+            memories = json.loads(arrays["users"].tobytes().decode())
+            for agent, memory in zip(self.user_agents, memories, strict=True):
+                agent.recall(memory)
 
     def _derive_keys(self, simulation: Any) -> None:
         wanted = (simulation.seed, simulation.branch)

@@ -194,10 +194,12 @@ class UserAgent(Participant):
         kept = {name: value for name, value in vars(self).items() if name not in INTERNAL}
         for name, value in kept.items():
             try:
-                json.dumps(value)
+                same = repr(json.loads(json.dumps(value))) == repr(value)
             except (TypeError, ValueError):
-                raise InputError([f"{type(self).__name__}.{name} must be plain data (numbers, text, lists, dictionaries) "
-                                  f"to be saved or hashed, was {type(value).__name__}"]) from None
+                same = False
+            if not same:
+                raise InputError([f"{type(self).__name__}.{name} must be plain data (numbers, text, lists, dictionaries "
+                                  f"with text keys) to be saved or hashed, was {type(value).__name__} {value!r}"])
         return kept
 
     def recall(self, kept: dict[str, Any]) -> None:

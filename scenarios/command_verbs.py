@@ -71,6 +71,8 @@ def run(options: argparse.Namespace) -> int:
     for outcome, channels in result.attribution.items():
         print(f"\n{outcome} =")
         _print_numbers(channels)
+    if options.out:
+        print(f"\nresults in {options.out}")
     return 0
 
 

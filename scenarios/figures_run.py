@@ -63,7 +63,7 @@ def run_figure(
         )
         for (_, draw), panel in zip(panels, axes[:, 0], strict=True):
             draw(panel)
-            panel.margins(x=0.0)
+            panel.set_xlim(0.0, float(steps["seconds"].max()))
         _time_axis(axes[-1, 0], float(steps["seconds"].max()), opening_seconds)
     return canvas_figure
 

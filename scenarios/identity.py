@@ -9,7 +9,7 @@ numbers, targets to compare with) and the commit are left out.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def run_id(
     return hashlib.blake2b(canonical(record).encode(), digest_size=10).hexdigest()
 
 
-@lru_cache(maxsize=1)
+@cache
 def code_digest() -> str:
     """Return the digest of all sources of the package that make results."""
     digest = hashlib.blake2b(digest_size=10)
@@ -71,6 +71,7 @@ def result_sources() -> Iterator[Path]:
     yield from (PACKAGE_ROOT / "scenarios" / name for name in RESULT_MODULES)
 
 
+@cache
 def library_versions(names: tuple[str, ...]) -> dict[str, str]:
     """Return the installed version of each distribution, without importing it."""
     found = {}

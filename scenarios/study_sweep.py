@@ -90,8 +90,10 @@ def study_tasks(study: Study, cells: Sequence[Cell], folder: Path) -> list[Task]
     files: dict[int, dict[str, str]] = {}
     tasks = []
     for cell in cells:
-        known = files.setdefault(id(cell.inputs), cell.inputs.files())
-        identity = run_id(cell.inputs.tree, known, cell.seed, code=code, extra=extra)
+        point = id(cell.inputs)  # one record per point, shared by its replications
+        if point not in files:
+            files[point] = cell.inputs.files()
+        identity = run_id(cell.inputs.tree, files[point], cell.seed, code=code, extra=extra)
         payload = {"inputs": cell.inputs.tree, "seed": cell.seed, "run_id": identity,
                    "folder": str(folder.resolve()), **extra}
         columns = {"scenario": cell.inputs.name, **cell.columns, "replication": cell.replication, "seed": cell.seed}

@@ -34,6 +34,11 @@ class Instrument(Part):
         return round(self.tick_size * self.lot_size / self.atom)
 
     @property
+    def lot_value(self) -> float:
+        """Money value of one lot per quote unit of price [atoms]."""
+        return self.lot_size / self.atom
+
+    @property
     def n_ticks(self) -> int:
         """Number of price levels of the book (prices lie in ticks 1 .. n_ticks - 1)."""
         return int(round(self.max_price / self.tick_size)) + 1
@@ -54,7 +59,6 @@ def contracts_of(instruments: tuple[Instrument, ...]) -> NDArray[Any]:
     """Return the CONTRACT rows of instruments."""
     rows = np.zeros(len(instruments), CONTRACT)
     for row, instrument in zip(rows, instruments, strict=True):
-        for name in ("tick_size", "lot_size", "atom", "maker_fee_rate", "taker_fee_rate", "atoms_per_tick_lot", "n_ticks"):
+        for name in CONTRACT.names or ():
             row[name] = getattr(instrument, name)
-        row["lot_value"] = instrument.lot_size / instrument.atom
     return rows

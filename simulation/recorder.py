@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spirals.simulation.kernel import kernel
-from spirals.simulation.state import ADL, CALL, FUND_ROW, LIQUIDATION, STEP, STEP_TOTAL, TRADE, FEES_ROW
+from spirals.simulation.state import ADL, CALL, FEES_ROW, FUND_ROW, LIQUIDATION, STEP, STEP_TOTAL, TRADE
 
 __all__ = ["Recorder", "Table", "record_step"]
 

@@ -22,10 +22,27 @@ from spirals.simulation.measures.record import RunRecord
 from spirals.simulation.order_book.book import OrderBook
 from spirals.simulation.randomness import stream_key
 from spirals.simulation.recorder import (
-    CALLS, HIT_BOUND, LIQUIDATED_ACCOUNTS, LIQUIDATIONS, N_COUNTS, ROUNDS, TOPPED_UP, Recorder, record_step,
+    CALLS,
+    HIT_BOUND,
+    LIQUIDATED_ACCOUNTS,
+    LIQUIDATIONS,
+    N_COUNTS,
+    ROUNDS,
+    TOPPED_UP,
+    Recorder,
+    record_step,
 )
 from spirals.simulation.state import (
-    ACCOUNT, BACKGROUND_ROW, FEES_ROW, FUND_ROW, LIQUIDATION, LIQUIDATOR_ROW, ORDER, POSITION, WAREHOUSE_ROW, Kind,
+    ACCOUNT,
+    BACKGROUND_ROW,
+    FEES_ROW,
+    FUND_ROW,
+    LIQUIDATION,
+    LIQUIDATOR_ROW,
+    ORDER,
+    POSITION,
+    WAREHOUSE_ROW,
+    Kind,
     hash_arrays,
 )
 
@@ -78,7 +95,9 @@ class Simulation:
         Keep every trade.
     """
 
-    def __init__(self, setup: Any, population: PopulationLike, seed: int, *, branch: int = 0, trades: bool = False) -> None:
+    def __init__(
+        self, setup: Any, population: PopulationLike, seed: int, *, branch: int = 0, trades: bool = False
+    ) -> None:
         self.setup = setup
         self.population = population
         self.seed = int(seed)
@@ -362,7 +381,8 @@ class Simulation:
         version = int(arrays.pop("schema_version")[0])
         if version > SCHEMA_VERSION:
             raise ValueError(f"{path}: state of schema_version {version}, this program reads up to {SCHEMA_VERSION}")
-        if arrays["accounts"].shape != self.accounts.shape or arrays["recorder.steps"].shape != self.recorder.steps.shape:
+        mine = (self.accounts.shape, self.recorder.steps.shape)
+        if (arrays["accounts"].shape, arrays["recorder.steps"].shape) != mine:
             raise ValueError(f"{path}: state of another set-up (accounts, instruments or steps differ)")
         self.recorder.restore({n[9:]: a for n, a in arrays.items() if n.startswith("recorder.")})
         self.restore(arrays)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "ACCOUNT", "ADL", "BUY", "CALL", "CONTRACT", "LIQUIDATION", "MARKET", "STEP", "STEP_TOTAL",
-    "BACKGROUND_ROW", "FEES_ROW", "FIRST_ROW", "FUND_ROW", "LIQUIDATOR_ROW", "WAREHOUSE_ROW", "ORDER", "POSITION", "REQUIREMENT", "SELL", "TRADE",
-    "Cause", "Kind", "Mode", "OrderKind", "OrderStatus", "Reject", "Status", "hash_arrays",
+    "ACCOUNT", "ADL", "BACKGROUND_ROW", "BUY", "CALL", "CONTRACT", "FEES_ROW", "FIRST_ROW", "FUND_ROW", "LIQUIDATION",
+    "LIQUIDATOR_ROW", "MARKET", "NEVER", "NO_PRICE", "ORDER", "POSITION", "REQUIREMENT", "SELL", "STEP", "STEP_TOTAL",
+    "TRADE", "WAREHOUSE_ROW", "Cause", "Kind", "Mode", "OrderKind", "OrderStatus", "Reject", "Status", "hash_arrays",
 ]
 
 BUY = 1
@@ -67,7 +67,10 @@ class Reject:
     """Why an order was rejected or trimmed."""
 
     NONE, MARGIN, PRICE_RANGE, NO_LOTS, WOULD_CROSS, UNKNOWN_ORDER, REDUCE_ONLY, ACCOUNT_BLOCKED, TRIMMED = range(9)
-    names = ("none", "margin", "price_range", "no_lots", "would_cross", "unknown_order", "reduce_only", "account_blocked", "trimmed")
+    names = (
+        "none", "margin", "price_range", "no_lots", "would_cross", "unknown_order", "reduce_only", "account_blocked",
+        "trimmed",
+    )
 
 
 ACCOUNT = np.dtype([

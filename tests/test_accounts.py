@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from spirals.simulation.accounts.assessment import assess
 from spirals.simulation.accounts.ledger import apply_fill, check_identities, equity_of
 from spirals.simulation.accounts.requirement import (
-    affordable_notional, initial_requirement, maintenance_requirement,
+    affordable_notional,
+    initial_requirement,
+    maintenance_requirement,
 )
 from spirals.simulation.accounts.top_ups import move_top_ups
 from spirals.simulation.contracts import Instrument, contracts_of

@@ -67,7 +67,8 @@ def test_impact_switched_off_is_the_twin_itself():
 
 
 def test_twins_share_every_draw_until_the_first_forced_order():
-    quiet = dict(population=Population(traders=300, long_leverage=12.0, stop_loss=0.0, reduce=0.0, leverage_targeting=0.0))
+    people = Population(traders=300, long_leverage=12.0, stop_loss=0.0, reduce=0.0, leverage_targeting=0.0)
+    quiet = dict(population=people)
     steps = run(**quiet).recorder.steps[:, 0]
     forced = steps["sold_lots"][:, 1:].sum(axis=1) + steps["bought_lots"][:, 1:].sum(axis=1)
     first = int(np.flatnonzero(forced)[0])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spirals.simulation.accounts.ledger import check_identities
+from spirals.simulation.accounts.ledger import check_identities, settle_trades
 from spirals.simulation.contracts import Instrument, contracts_of
 from spirals.simulation.errors import InputError
 from spirals.simulation.liquidation import LiquidationMechanism
@@ -12,8 +12,20 @@ from spirals.simulation.liquidation.close_out import close_out_lots, close_out_o
 from spirals.simulation.liquidation.settlement import settle_liquidations
 from spirals.simulation.order_book.records import RESTING
 from spirals.simulation.state import (
-    ACCOUNT, ADL, FUND_ROW, LIQUIDATION, MARKET, ORDER, POSITION, REQUIREMENT, STEP, STEP_TOTAL, TRADE, Cause,
-    OrderKind, Status,
+    ACCOUNT,
+    ADL,
+    FUND_ROW,
+    LIQUIDATION,
+    MARKET,
+    ORDER,
+    POSITION,
+    REQUIREMENT,
+    STEP,
+    STEP_TOTAL,
+    TRADE,
+    Cause,
+    OrderKind,
+    Status,
 )
 
 UNIT = Instrument(tick_size=1.0, lot_size=1.0, atom=1.0, max_price=10_000.0)
@@ -57,14 +69,14 @@ class Venue:
         for row, (taker, maker, side, lots, price) in zip(rows, trades, strict=True):
             row["taker"], row["maker"], row["side"], row["lots"], row["price_ticks"] = taker, maker, side, lots, price
             row["taker_cause"] = Cause.LIQUIDATION
-        from spirals.simulation.accounts.ledger import settle_trades
-
         settle_trades(rows, self.accounts, self.positions, CONTRACTS, self.table, self.steps)
         n = int((self.liquidations["lots"] != 0).sum())
         size = len(self.accounts)
         count = settle_liquidations(
-            rows, self.liquidations, n, self.accounts, self.positions, self.record, CONTRACTS, self.table, fee, adl, 7, 0,
-            np.full((size, 1), -1, np.int64), np.zeros(size), np.zeros(size, np.int64), self.adl, self.steps, self.totals,
+            rows, self.liquidations, n, self.accounts, self.positions, self.record, CONTRACTS, self.table, fee, adl,
+            7, 0,
+            np.full((size, 1), -1, np.int64), np.zeros(size), np.zeros(size, np.int64),
+            self.adl, self.steps, self.totals,
         )
         check_identities(self.accounts, self.positions)
         return self.adl[:count]
@@ -156,7 +168,8 @@ def test_a_counterparty_that_the_price_would_bankrupt_is_passed_over_and_the_fun
     venue = Venue((-1100, 10, 0), (-960, -10, -1000))  # short from 100 with equity 40; bankruptcy price 110
     venue.close_out(2)
     work = np.zeros(4), np.zeros(4, np.int64)
-    n = deleverage(2, 0, -1100, venue.accounts, venue.positions, venue.record, CONTRACTS, venue.table, 7, 0, *work, venue.adl, 0)
+    n = deleverage(2, 0, -1100, venue.accounts, venue.positions, venue.record, CONTRACTS, venue.table, 7, 0,
+                   *work, venue.adl, 0)
     assert n == 1 and venue.adl[0]["counterparty"] == FUND_ROW
     check_identities(venue.accounts, venue.positions)
 

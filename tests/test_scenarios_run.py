@@ -90,7 +90,8 @@ def test_a_run_leaves_a_folder_that_the_report_can_read(model, monkeypatch, tmp_
     folder = tmp_path / "out"
     single_run.run_inputs(inputs, 3, twins=("T1",), folder=folder)
     manifest = json.loads((folder / "run.json").read_text())
-    assert (manifest["kind"], manifest["scenario"], manifest["seed"], manifest["status"]) == ("run", "stand-in", 3, "done")
+    found = [manifest[key] for key in ("kind", "scenario", "seed", "status")]
+    assert found == ["run", "stand-in", 3, "done"]
     assert manifest["outcomes"]["bad_debt_to_liquidated"] is None  # NaN is no JSON
     assert len(pd.read_parquet(folder / "twin_T1_steps.parquet")) == 5
     assert list(read_runs(folder / "runs.parquet")["status"]) == ["done"]

@@ -50,7 +50,8 @@ def test_lots_and_money_balance_in_every_step_of_any_crash(seed, instruments, si
 
 
 def test_the_random_crashes_do_contain_bankruptcies_adl_partial_fills_and_rejections():
-    totals, partial = dict.fromkeys(("liquidations", "adl_events", "bad_debt", "rejected", "trimmed", "topped_up"), 0.0), 0
+    names = ("liquidations", "adl_events", "bad_debt", "rejected", "trimmed", "topped_up")
+    totals, partial = dict.fromkeys(names, 0.0), 0
     for seed in range(4):
         simulation = crash(seed, 120, 40, waterfall=LossWaterfall(insurance_fund=20.0),
                            margin_calls=MarginCalls(transfer_seconds=5.0))

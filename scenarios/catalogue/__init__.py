@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""Named scenarios, studies and venues: one TOML file each."""

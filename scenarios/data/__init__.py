@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""Real data that ships with the package; sources and licences in README.md."""

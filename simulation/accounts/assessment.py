@@ -36,7 +36,8 @@ def worst_case_initial(position, resting, mark, contract, brackets):
 
 
 @kernel
-def assess(accounts, positions, resting, record, contracts, requirement, grandfathered, rules, step, out_due, out_calls):
+def assess(accounts, positions, resting, record, contracts, requirement, grandfathered, rules, step,
+           out_due, out_calls):
     """Value every account and compare it with its requirement.
 
     Sets equity, initial and maintenance margin of every row; issues and lifts calls; writes rows of

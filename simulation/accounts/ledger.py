@@ -109,8 +109,10 @@ def settle_trades(trades, accounts, positions, contracts, requirement, out_steps
         if trade["taker_cause"] != CAUSE_LIQUIDATION:
             _pay_fee(accounts, taker, to_atoms(value * contract["taker_fee_rate"]))
         _pay_fee(accounts, maker, to_atoms(value * contract["maker_fee_rate"]))
-        apply_fill(accounts[taker], positions[taker, instrument], taker_lots, taker_value, initial_rate, maintenance_rate)
-        apply_fill(accounts[maker], positions[maker, instrument], -taker_lots, -taker_value, initial_rate, maintenance_rate)
+        apply_fill(accounts[taker], positions[taker, instrument], taker_lots, taker_value,
+                   initial_rate, maintenance_rate)
+        apply_fill(accounts[maker], positions[maker, instrument], -taker_lots, -taker_value,
+                   initial_rate, maintenance_rate)
         step = out_steps[instrument]
         step["traded_lots"] += lots
         buyer_cause = trade["taker_cause"] if trade["side"] > 0 else trade["maker_cause"]

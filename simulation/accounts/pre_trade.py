@@ -66,7 +66,8 @@ def check_orders(orders, sequence, accounts, positions, resting, slots, pool, re
                 order["reason"] = BLOCKED
                 out_counts[0] += 1
                 continue
-            allowed = affordable_lots(account, before, positions[a, i], record[i], contracts[i], requirement[i]) - toward
+            allowed = affordable_lots(account, before, positions[a, i], record[i], contracts[i], requirement[i])
+            allowed -= toward
             if allowed < lots:
                 if allowed <= 0:
                     order["status"] = REJECTED
@@ -79,7 +80,8 @@ def check_orders(orders, sequence, accounts, positions, resting, slots, pool, re
                 out_counts[1] += 1
             size = record[i]["mark"] * contracts[i]["lot_size"]
             exposure = max(toward + lots, opposite)
-            change = initial_requirement(exposure * size, requirement[i]) - initial_requirement(before * size, requirement[i])
+            change = initial_requirement(exposure * size, requirement[i])
+            change -= initial_requirement(before * size, requirement[i])
             account["initial_margin"] += int(math.ceil(change / contracts[i]["atom"]))
         pending[a, i, side] += lots - freed
     for k in range(len(sequence)):

@@ -83,7 +83,8 @@ def close_out_orders(due, n_due, accounts, positions, record, contracts, require
             out_order_rows[records] = -1
             if ticks > 0:
                 out_order_rows[records] = n_orders
-                n_orders = _order(out_orders, n_orders, a, i, IOC, side, lots, ticks, account["event"], latency_us, round_)
+                n_orders = _order(out_orders, n_orders, a, i, IOC, side, lots, ticks, account["event"], latency_us,
+                                  round_)
                 loss = to_atoms((ticks * contract["tick_size"] - mark) * side * (lots * contract["lot_value"]))
                 equity -= max(loss, 0)
                 if equity < 0:
@@ -91,7 +92,8 @@ def close_out_orders(due, n_due, accounts, positions, record, contracts, require
                     equity = 0
             if account["mode"] != MODE_ISOLATED:
                 cross_equity = equity
-            _record(out_liquidations[records], account, a, i, side * lots, mark, position, contract, required, step, round_)
+            _record(out_liquidations[records], account, a, i, side * lots, mark, position, contract, required, step,
+                    round_)
             records += 1
     return n_orders, records, next_event, newly
 

@@ -15,7 +15,8 @@ STATUS_CLOSED = Status.CLOSED
 
 @kernel
 def settle_liquidations(trades, liquidations, n_liquidations, accounts, positions, record, contracts, requirement,
-                        fee_rate, adl_on, step, round_, work_record, work_score, work_rows, out_adl, out_steps, out_totals):
+                        fee_rate, adl_on, step, round_, work_record, work_score, work_rows,
+                        out_adl, out_steps, out_totals):
     """Run the waterfall for every liquidation order of this round, in the order they were sent.
 
     Parameters

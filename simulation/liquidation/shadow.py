@@ -84,7 +84,8 @@ def execute_beside_book(orders, sequence, routes, ladder, words, tops, consumed,
             accounts[a]["fees"] += fee
             accounts[FEES_ROW]["cash"] += fee
         rates = requirement[i, 0]
-        apply_fill(accounts[a], positions[a, i], side * lots, side * value, rates["initial_rate"], rates["maintenance_rate"])
+        apply_fill(accounts[a], positions[a, i], side * lots, side * value, rates["initial_rate"],
+                   rates["maintenance_rate"])
         apply_fill(accounts[WAREHOUSE_ROW], positions[WAREHOUSE_ROW, i], -side * lots, -side * value,
                    rates["initial_rate"], rates["maintenance_rate"])
         notional = value * contract["atom"]

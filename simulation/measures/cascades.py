@@ -1,6 +1,7 @@
 """Cascades: liquidations that follow one another closely, and how large such clusters become."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def _describe(rows: np.ndarray, step_seconds: float) -> Cascade:
         events=len(np.unique(rows["event"])),
         accounts=len(np.unique(rows["account"])),
         orders=len(rows),
-        notional=float(np.add.reduce(rows["notional"])),
+        notional=math.fsum(rows["notional"]),
         duration_seconds=(end - start + 1) * step_seconds,
         rounds=len(pairs),
     )

@@ -73,7 +73,7 @@ def busiest_share(flow: Series, step_seconds: float, bin_seconds: float = 1.0, n
     Bins are fixed intervals from the opening. Steps longer than a bin are bins themselves, and the
     number of bins shrinks so that the same time is covered (at least one). NaN without flow.
     """
-    total = float(np.add.reduce(flow))
+    total = math.fsum(flow)
     if total <= 0.0:
         return math.nan
     if step_seconds >= bin_seconds:
@@ -83,7 +83,7 @@ def busiest_share(flow: Series, step_seconds: float, bin_seconds: float = 1.0, n
         index = np.ceil(ends / bin_seconds - 1e-9).astype(np.int64) - 1
         binned, count = np.bincount(index, weights=flow[1:]).astype(np.float64), n_bins
     busiest = np.sort(binned, kind="stable")[::-1][:count]
-    return min(1.0, float(np.add.reduce(busiest)) / total)
+    return min(1.0, math.fsum(busiest) / total)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -142,11 +142,10 @@ def deleverage(venue: Any, bankrupt: Account, i: int, value: int, round_: int) -
     price = value / -held                                  # [atoms per lot]
     left, left_value = abs(held), value
     records = []
-    for account in [*opposite, fund]:
-        last = account is fund and len(records) >= 0 and account not in opposite
-        lots = left if last else min(left, abs(account.positions[i].lots))
-        if lots == 0:
+    for place, account in enumerate([*opposite, fund]):
+        if left == 0:
             break
+        lots = left if place == len(opposite) else min(left, abs(account.positions[i].lots))
         if account.margined:
             gain = (mark * lot_value(instrument) - price) * (lots if held > 0 else -lots)
             if gain < 0 and account.equity + rounded(gain) < 0:

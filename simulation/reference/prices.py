@@ -82,7 +82,8 @@ class ReferenceMarket:
         if step % interval:
             return
         seen = {"index": self.oracle, "mark": self.mark, "mid": self.mid, "last": self.last}[self.estimator.source]
-        observation = math.log(seen / self.sampled) ** 2 / (interval * self.seconds / 86400.0)
+        change = math.log(seen / self.sampled)
+        observation = change * change / (interval * self.seconds / 86400.0)
         old = 2.0 ** (-interval * self.seconds / self.estimator.half_life_seconds)
         self.variance = old * self.variance + (1.0 - old) * observation
         self.volatility = max(self.estimator.floor, math.sqrt(self.variance))

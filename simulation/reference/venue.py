@@ -6,7 +6,7 @@ shocks, depth in the record, and saving.
 """
 
 from collections import Counter, namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from spirals.simulation.reference.ledger import Account, Position, fill, rounded, unrealised_value
@@ -59,7 +59,7 @@ class ReferenceVenue:
         self.instruments = tuple(setup.instruments)
         self.step_seconds, self.step_index = float(setup.step_seconds), 0
         n = len(self.instruments)
-        self.rates = list(zip(_each(setup.margin.initial, n), _each(setup.margin.maintenance, n), strict=True))
+        self.rates = [(_of(setup.margin.initial, i), _of(setup.margin.maintenance, i)) for i in range(n)]
         path = setup.outside_world.path(setup.steps, self.step_seconds, n, seed).price.tolist()
         self.markets = [ReferenceMarket(setup, [row[i] for row in path]) for i in range(n)]
         self.accounts = [
@@ -266,6 +266,6 @@ class ReferenceVenue:
         return credited
 
 
-def _each(rate: Any, n: int) -> Iterator[float]:
-    """Return one rate per instrument."""
-    return iter(rate if isinstance(rate, tuple) and len(rate) > 1 else [rate[0] if isinstance(rate, tuple) else rate] * n)
+def _of(rate: float | tuple[float, ...], i: int) -> float:
+    """Return the rate of instrument `i`: one rate may stand for all."""
+    return rate if isinstance(rate, float) else rate[min(i, len(rate) - 1)]

@@ -1,0 +1,101 @@
+"""Setup: the parts of a run with a default for each, for models made without a scenario file."""
+
+import dataclasses
+from typing import Any
+
+from spirals.agents.arbitrageur import Arbitrageurs
+from spirals.agents.background import BackgroundFlow
+from spirals.agents.market_maker import MarketMakers
+from spirals.agents.population import Population
+from spirals.agents.user import UserAgents
+from spirals.simulation.accounts.margin_calls import MarginCalls
+from spirals.simulation.contracts import Instrument
+from spirals.simulation.engine import Engine
+from spirals.simulation.liquidation.mechanism import LiquidationMechanism
+from spirals.simulation.liquidation.waterfall import LossWaterfall
+from spirals.simulation.margin.policy import MarginPolicy
+from spirals.simulation.margin.static import Static
+from spirals.simulation.market.depth import DEPTHS, Depth, PowerDepth
+from spirals.simulation.market.funding import Funding
+from spirals.simulation.market.geometric_brownian import GeometricBrownian
+from spirals.simulation.market.outside_world import OutsideWorld
+from spirals.simulation.market.price_feed import PriceFeed
+from spirals.simulation.market.shocks import PriceJump, Shock
+from spirals.simulation.market.volatility import VolatilityEstimator
+from spirals.simulation.errors import InputError
+
+__all__ = ["SLOTS", "Setup", "with_keywords"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """All inputs of one run but the seed; a `spirals.scenarios.Scenario` has the same attributes.
+
+    The default is a quiet hour: geometric Brownian outside price at 60 % a year, a static margin
+    policy, a book with exponent 1.5 and 1000 traders.
+    """
+
+    instruments: tuple[Instrument, ...] = (Instrument(),)
+    outside_world: OutsideWorld = dataclasses.field(default_factory=GeometricBrownian)
+    shocks: tuple[Shock, ...] = ()
+    price_feed: PriceFeed = dataclasses.field(default_factory=PriceFeed)
+    volatility: VolatilityEstimator = dataclasses.field(default_factory=VolatilityEstimator)
+    funding: Funding = dataclasses.field(default_factory=Funding)
+    margin: MarginPolicy = dataclasses.field(default_factory=lambda: Static(initial=0.02, maintenance=0.01))
+    margin_calls: MarginCalls = dataclasses.field(default_factory=MarginCalls)
+    liquidation: LiquidationMechanism = dataclasses.field(default_factory=LiquidationMechanism)
+    waterfall: LossWaterfall = dataclasses.field(default_factory=lambda: LossWaterfall(insurance_fund=3e7))
+    depth: Depth | tuple[Depth, ...] = dataclasses.field(default_factory=PowerDepth)
+    background: BackgroundFlow = dataclasses.field(default_factory=BackgroundFlow)
+    makers: MarketMakers = dataclasses.field(default_factory=MarketMakers)
+    arbitrageurs: Arbitrageurs = dataclasses.field(default_factory=Arbitrageurs)
+    population: Population = dataclasses.field(default_factory=Population)
+    agents: tuple[UserAgents, ...] = ()
+    engine: Engine = dataclasses.field(default_factory=Engine)
+    steps: int = 3600
+    step_seconds: float = 1.0
+    opening_seconds: float = 0.0
+
+
+SLOTS = tuple(field.name for field in dataclasses.fields(Setup))
+POPULATION = ("traders", "leverage_multiplier", "crowding", "open_interest", "positions_file")
+
+
+def with_keywords(setup: Any, given: dict[str, Any]) -> Any:
+    """Return `setup` with flat keywords applied; those that are None change nothing.
+
+    Parameters
+    ----------
+    setup : object
+        Has the attributes of :class:`Setup`.
+    given : dict
+        ``steps, step_seconds, traders, leverage_multiplier, crowding, open_interest, positions_file,
+        initial_margin_rate, maintenance_margin_rate, depth, makers, arbitrageurs, shock``.
+
+    Raises
+    ------
+    InputError
+        A value out of its range or an unknown name of a depth model.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given:
+        return setup
+    values = {name: getattr(setup, name) for name in SLOTS}
+    for name in ("steps", "step_seconds"):
+        if name in given:
+            values[name] = given[name]
+    changes = {name: given[name] for name in POPULATION if name in given}
+    values["population"] = dataclasses.replace(values["population"], **changes)
+    for name in ("makers", "arbitrageurs"):
+        if name in given:
+            values[name] = dataclasses.replace(values[name], count=given[name])
+    if "depth" in given:
+        if given["depth"] not in DEPTHS:
+            raise InputError([f"depth must be one of {', '.join(DEPTHS)}, was {given['depth']!r}"])
+        values["depth"] = DEPTHS[given["depth"]]()
+    if "initial_margin_rate" in given or "maintenance_margin_rate" in given:
+        initial = given.get("initial_margin_rate", 2.0 * given.get("maintenance_margin_rate", 0.0))
+        values["margin"] = Static(initial, given.get("maintenance_margin_rate", 0.5 * initial))
+    if "shock" in given:
+        values["shocks"] = (*values["shocks"], PriceJump(at=60.0, size=given["shock"]))
+    return Setup(**values)
