@@ -8,7 +8,7 @@ call (Bian, He, Shue and Zhou 2018, "Leverage-induced fire sales and stock marke
 
 A reacting trader sells part of the position, asks for money from its finite outside wealth, or does
 nothing, as drawn once at the opening. Behaviours of its own accord: passive, trend following,
-contrarian, leverage targeting (Adrian and Shin 2010), stop-loss (Osler 2005).
+contrarian, leverage targeting (Adrian and Shin 2010), stop-loss and take-profit (Osler 2005).
 """
 
 import math
@@ -33,7 +33,7 @@ VOLUNTARY, CALL_RESPONSE = Cause.VOLUNTARY, Cause.CALL_RESPONSE
 LEVERAGE_TARGET, STOP_LOSS = Cause.LEVERAGE_TARGET, Cause.STOP_LOSS
 NOTHING, REDUCE = Response.NOTHING, Response.REDUCE
 TREND_FOLLOWING, CONTRARIAN = Behaviour.TREND_FOLLOWING, Behaviour.CONTRARIAN
-LEVERAGE_TARGETING = Behaviour.LEVERAGE_TARGETING
+LEVERAGE_TARGETING, STOPPING = Behaviour.LEVERAGE_TARGETING, Behaviour.STOP_LOSS
 IDLE, ORDERED, ASKED = range(3)    # what a trader did: nothing, wrote its order, wants a top-up of `lots` atoms
 FAR = 6.0                          # call distances beyond which the hazard (< 0.25 %) is taken as zero
 MOST_ORDERS = 1                    # rows one trader may write in a step
@@ -77,7 +77,7 @@ def trader_rule(
 ):
     """Decide for one trader; fill `out_order` and return ORDERED, or ASKED with the top-up in its `lots`, or IDLE.
 
-    Precedence: a venue that liquidates leaves no choice; then the stop, the call, the behaviour.
+    Precedence: a venue that liquidates leaves no choice; then the exit price, the call, the behaviour.
 
     Parameters
     ----------
@@ -100,9 +100,10 @@ def trader_rule(
         if trader["home_lots"] != 0:  # out of the market: only a re-entry brings it back
             return reenter(rule, trader, account, market, contract, brackets, seconds, first, second, out_order)
     else:
-        if trader["stop_price"] > 0.0 and (market["mark"] - trader["stop_price"]) * lots <= 0.0:
-            trader["stop_price"] = 0.0
-            return close(rule, trader, market, contract, lots, abs(lots), STOP_LOSS, seconds, second, out_order)
+        if trader["exit_price"] > 0.0 and reached_exit(trader, market["mark"], lots):
+            trader["exit_price"] = 0.0
+            cause = STOP_LOSS if trader["behaviour"] == STOPPING else VOLUNTARY
+            return close(rule, trader, market, contract, lots, abs(lots), cause, seconds, second, out_order)
         if near_call(rule, account, position, market["mark"] * contract["lot_value"]) and trader["response"] != NOTHING:
             did = before_call(rule, trader, account, position, market, contract, brackets, seconds, first, second,
                               out_order)
@@ -117,6 +118,13 @@ def trader_rule(
         if rule["limit_orders"] == 0.0:
             return follow_trend(rule, trader, position, market, contract, seconds, first, second, out_order)
     return trade_around(rule, trader, position, market, contract, resting, seconds, first, second, out_order)
+
+
+@kernel
+def reached_exit(trader, mark, lots):
+    """Tell whether the mark has passed the trader's stop-loss (against it) or take-profit (in its favour)."""
+    gain = (mark - trader["exit_price"]) * lots
+    return gain <= 0.0 if trader["behaviour"] == STOPPING else gain >= 0.0
 
 
 @kernel

@@ -23,7 +23,7 @@ OPENING_RULE = np.dtype([
         "neutral_share", "neutral_leverage", "isolated_share", "stop_nearest", "stop_furthest",
     )
 ])
-SHARES = ("trend_following", "contrarian", "leverage_targeting", "stop_loss")
+SHARES = ("trend_following", "contrarian", "leverage_targeting", "stop_loss", "take_profit")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,8 @@ class Population(Part):
     contrarian: float = parameter(0.1, unit="fraction of accounts", low=0, high=1, help="[assumption]")
     leverage_targeting: float = parameter(0.05, unit="fraction of accounts", low=0, high=1, help="[assumption]")
     stop_loss: float = parameter(0.15, unit="fraction of accounts", low=0, high=1, help="[assumption]")
-    stop_nearest: float = parameter(0.02, unit="log distance", above=0, below=1)
+    take_profit: float = parameter(0.2, unit="fraction of accounts", low=0, high=1, help="[assumption]")
+    stop_nearest: float = parameter(0.02, unit="log distance", above=0, below=1, help="of stop-loss and take-profit")
     stop_furthest: float = parameter(0.15, unit="log distance", above=0, below=1)
     horizon_seconds: float = parameter(1800.0, unit="s", above=0, high=1e7, help="median memory and pace of traders")
     order_rate: float = parameter(0.0002, unit="1/s", low=0, high=1000, help="orders of their own accord, each")
@@ -210,9 +211,10 @@ class Population(Part):
             row["behaviour"] = self._behaviour(behaviour)
             row["response"] = (Response.TOP_UP if response < self.top_up
                                else Response.REDUCE if response < self.top_up + self.reduce else Response.NOTHING)
-            if row["behaviour"] == Behaviour.STOP_LOSS:
+            if row["behaviour"] in (Behaviour.STOP_LOSS, Behaviour.TAKE_PROFIT):
+                away = lots if row["behaviour"] == Behaviour.TAKE_PROFIT else -lots
                 mark = float(marks[holding["instrument"]])
-                row["stop_price"] = mark * math.exp(-math.copysign(float(holding["stop_distance"]), lots))
+                row["exit_price"] = mark * math.exp(math.copysign(float(holding["stop_distance"]), away))
         return rows
 
     def _behaviour(self, u: float) -> int:

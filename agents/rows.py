@@ -15,8 +15,8 @@ __all__ = [
 class Behaviour:
     """What a leveraged trader does of its own accord."""
 
-    PASSIVE, TREND_FOLLOWING, CONTRARIAN, LEVERAGE_TARGETING, STOP_LOSS = range(5)
-    names = ("passive", "trend_following", "contrarian", "leverage_targeting", "stop_loss")
+    PASSIVE, TREND_FOLLOWING, CONTRARIAN, LEVERAGE_TARGETING, STOP_LOSS, TAKE_PROFIT = range(6)
+    names = ("passive", "trend_following", "contrarian", "leverage_targeting", "stop_loss", "take_profit")
 
 
 class Response:
@@ -30,7 +30,7 @@ TRADER = np.dtype([                # one leveraged trader in one instrument
     ("order_id", "i8"),            # state: its resting order, 0 when none
     ("home_lots", "i8"),           # signed opening position
     ("unit_lots", "i8"),           # size of one order of its own
-    ("stop_price", "f8"),          # state: [quote] 0 when none or spent
+    ("exit_price", "f8"),          # state: [quote] of the stop-loss or take-profit; 0 when none or spent
     ("trend_price", "f8"),         # state: [quote] moving average of the mark
     ("account", "i4"),
     ("instrument", "i4"),

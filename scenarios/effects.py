@@ -15,7 +15,8 @@ import pandas as pd
 from spirals.simulation.measures.intervals import Interval, mean_interval, variance_ratio
 
 __all__ = [
-    "CellEffect", "Layout", "OverallEffect", "cell_effects", "cells", "completed", "overall_effect", "study_layout",
+    "CellEffect", "Layout", "OverallEffect", "cell_effects", "cells", "completed", "in_design_order", "overall_effect",
+    "study_layout",
 ]
 
 LEVER_NAMES = ("pi", "procyclicality")
@@ -105,6 +106,21 @@ class OverallEffect:
 def completed(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs that did not fail."""
     return runs[runs["status"] != FAILED] if "status" in runs else runs
+
+
+def in_design_order(runs: pd.DataFrame, design: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """Return the runs sorted by the levels of the design as it states them; unknown levels come last.
+
+    The table of runs is sorted by run id, a digest, so its order of words would mean nothing.
+    """
+    keys = pd.DataFrame({
+        name: runs[name].map({level: place for place, level in enumerate(levels)}).fillna(len(levels))
+        for name, levels in design.items()
+        if name in runs and all(isinstance(level, str | int | float) for level in levels)
+    })
+    if not len(keys.columns):
+        return runs
+    return runs.loc[keys.sort_values(list(map(str, keys)), kind="stable").index]
 
 
 def study_layout(runs: pd.DataFrame, design: Sequence[str] | None = None, lever: str | None = None) -> Layout:

@@ -37,7 +37,7 @@ def run_figure(
         Rows of one instrument, columns as :func:`~spirals.scenarios.report_tables.run_tables` names them.
     totals : DataFrame
     twins : mapping of str to DataFrame
-        Steps of the twins by name; their mark is drawn beside the run's.
+        Steps of the twins by name; the mark of T1 (else of the first) is drawn beside the run's.
     opening_seconds : float
         Time of day at the opening [s]; the axis shows UTC when it is not 0, else minutes.
     """
@@ -93,6 +93,9 @@ def _line(axes: "Axes", frame: pd.DataFrame, column: str, colour: str, factor: f
 
 def _prices(axes: "Axes", steps: pd.DataFrame, twins: Mapping[str, pd.DataFrame]) -> None:
     ends = []
+    shown = "T1" if "T1" in twins else next(iter(twins), None)  # more lines would hide one another
+    if shown:
+        ends.append((_line(axes, twins[shown], "mark", VERMILION, linewidth=1.3), f"mark, twin {shown}", VERMILION))
     drawn: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("mid", "#8aa2b6", {"linewidth": 0.8}),
         ("index", SLATE, {"linewidth": 1.2, "linestyle": (0, (4, 2))}),
@@ -101,9 +104,6 @@ def _prices(axes: "Axes", steps: pd.DataFrame, twins: Mapping[str, pd.DataFrame]
     for column, colour, options in drawn:
         if column in steps:
             ends.append((_line(axes, steps, column, colour, **options), column, colour))
-    for series, (name, twin) in enumerate(twins.items()):
-        colour = (VERMILION, GREEN, PURPLE)[series % 3]
-        ends.append((_line(axes, twin, "mark", colour, linewidth=1.3), f"mark, twin {name}", colour))
     axis_title(axes, "Price", "quote")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}".replace(",", " "))
     direct_labels(axes, ends, gap=0.1, reach=0.025)
@@ -168,10 +168,14 @@ def _depth(axes: "Axes", steps: pd.DataFrame) -> None:
 
 
 def _spread(axes: "Axes", steps: pd.DataFrame) -> None:
+    from matplotlib.ticker import NullLocator
+
     frame = steps.assign(relative=steps["spread"] / steps["mid"])
     _line(axes, frame, "relative", PURPLE, 1e4, linewidth=1.0)
-    axes.set_ylim(bottom=0.0)
-    axis_title(axes, "Spread", "bp of the mid; gaps: a side of the book is empty")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axis_title(axes, "Spread", "bp of the mid, logarithmic; gaps: a side of the book is empty")
 
 
 def _open_interest(axes: "Axes", steps: pd.DataFrame) -> None:

@@ -189,7 +189,10 @@ def _check_sources(tree: dict[str, Any], problems: Problems) -> None:
     """Every key of ``sources`` must name something that exists, so that no source dangles."""
     known = {path for path, _ in leaves({key: value for key, value in tree.items() if key != "sources"})}
     known |= {path.rpartition(".")[0] for path in known} | {name for name in tree if name != "type"}
+    faulty = {".".join(map(str, problem.path)) for problem in problems}  # told already
     for path in tree.get("sources") or {}:
+        if path in faulty:
+            continue
         if path not in known and not any(item.startswith(f"{path}.") for item in known):
             problems.add("source of an unknown key" + suggestion(path, known), ("sources", path),
                          allowed="dotted path of an input", given=tree["sources"][path])

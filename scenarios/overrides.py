@@ -71,6 +71,8 @@ def apply_override(
     resolved : dict
         The same inputs resolved, in which the path is looked up.
 
+    A new ``type`` keeps the keys that both classes have.
+
     Returns
     -------
     key : tuple or None
@@ -91,7 +93,29 @@ def apply_override(
             target[token] = deepcopy(source)
             target = target[token]
     target[key[-1]] = override.value
+    if key[-1] == "type" and isinstance(target, dict):
+        _drop_foreign_keys(target)
+    _replace_sources(data, key, override)
     return key
+
+
+def _drop_foreign_keys(table: dict[str, Any]) -> None:
+    """Keep what the new class of a part shares with the old one."""
+    schema = part_schema(table)
+    if schema is not None and schema.complete:
+        for name in [name for name in table if name not in (*schema.field_names, "type", "label")]:
+            del table[name]
+
+
+def _replace_sources(data: dict[str, Any], key: Key, override: Override) -> None:
+    """The source of a replaced value is the override; those of its old content are gone."""
+    path = ".".join(map(str, key))
+    changed = path.removesuffix(".type")
+    sources = data.setdefault("sources", {})
+    if isinstance(sources, dict):
+        for name in [name for name in sources if name == path or name.startswith(f"{changed}.")]:
+            del sources[name]
+        sources[path] = override.place
 
 
 def find_path(resolved: dict[str, Any], path: str) -> Key:

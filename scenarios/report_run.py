@@ -145,11 +145,15 @@ def _excess(outcomes: Mapping[str, float]) -> str:
 
 
 def _attribution(attribution: Mapping[str, Mapping[str, float]]) -> str:
-    parts = [paragraph("Levels per channel; shares of this kind are an accounting convention.")]
-    for outcome, channels in attribution.items():
-        rows = [(channel.replace("_", " "), format_outcome(outcome, value)) for channel, value in channels.items()]
-        parts.append(table(("Channel", "Level"), rows, numeric=(1,), caption=plain_name(outcome)))
-    return "".join(parts)
+    """One row per outcome, one column per channel, in levels that add up to the outcome."""
+    channels = list(dict.fromkeys(name for levels in attribution.values() for name in levels))
+    rows = [
+        (plain_name(outcome), *(format_outcome(outcome, levels[name]) if name in levels else "" for name in channels))
+        for outcome, levels in attribution.items()
+    ]
+    headers = ("Outcome", *(name.replace("_", " ").capitalize() for name in channels))
+    return table(headers, rows, numeric=range(1, len(headers)), caption="Levels, not shares: channels add up to the "
+                 "outcome; how they are told apart is an accounting convention.")
 
 
 def _outcomes(outcomes: Mapping[str, float]) -> str:

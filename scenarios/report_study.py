@@ -13,6 +13,7 @@ from spirals.scenarios.effects import (
     cell_effects,
     cells,
     completed,
+    in_design_order,
     overall_effect,
     study_layout,
 )
@@ -82,8 +83,10 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
         One row per run: design columns named by lever path, ``replication``, ``seed``, ``status``
         (``failed`` or anything else), ``stop_reason`` and outcomes.
     """
-    design = manifest.get("design")
-    layout = study_layout(runs, list(design) if isinstance(design, Mapping) else None, manifest.get("lever"))
+    stated = manifest.get("design")
+    design: Mapping[str, Sequence[Any]] = stated if isinstance(stated, Mapping) else {}
+    runs = in_design_order(runs, design)
+    layout = study_layout(runs, list(design) or None, manifest.get("lever"))
     levels = {name: list(runs[name].dropna().unique()) for name in layout.design}
     done = completed(runs)
     first = [name for name in manifest.get("outcomes") or () if name in runs][:4]
@@ -229,7 +232,8 @@ def _pairing(effects: Mapping[str, Sequence[CellEffect]]) -> str:
 def _conditional(manifest: Mapping[str, Any], done: pd.DataFrame, layout: Layout) -> str:
     world = inputs_of(manifest).get("outside_world")
     historical = isinstance(world, Mapping) and (bool(world.get("file")) or "Histor" in str(world.get("type", "")))
-    text = str(manifest.get("conditional_on") or (ONE_PATH if historical else OWN_PATHS))
+    stated = str(manifest.get("conditional_on") or "").rstrip(". ")
+    text = f"The intervals are conditional on {stated}." if stated else ONE_PATH if historical else OWN_PATHS
     numbers = (
         f"{replications(done)} replications per cell at most; Student intervals at 95 %, not corrected for the number "
         "of cells."

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spirals.scenarios.catalogue_index import find_file, names
-from spirals.scenarios.design import SAMPLERS, Axis, Point, Range, axes_of, design_points, replication_seed
+from spirals.scenarios.design import SAMPLERS, Axis, Point, Range, axes_of, design_points, label_of, replication_seed
 from spirals.scenarios.loader import Inputs, parsed_overrides, resolve_stated, take_version
 from spirals.scenarios.overrides import Override
 from spirals.scenarios.problems import Problems, Where, suggestion
@@ -137,7 +137,8 @@ def study_cells(
     _refuse_levers(study, fixed, problems)
     cells: list[Cell] = []
     for point in study.design():
-        settings = [Override(name, value, f"study {study.name}: {name} = {value}") for name, value in point.settings]
+        ordered = sorted(point.settings, key=lambda setting: setting[0].count("."))  # whole parts before their keys
+        settings = [Override(name, value, f"study {study.name}: {name} = {label_of(value)}") for name, value in ordered]
         found = Problems()
         inputs = resolve_stated(stated, [*fixed, *settings], found, places, folders, allow_code)
         problems.found += [problem for problem in found if problem not in problems.found]

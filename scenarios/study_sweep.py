@@ -12,7 +12,7 @@ from spirals.scenarios.identity import code_digest, run_id
 from spirals.scenarios.manifest import now, provenance
 from spirals.scenarios.store import Store
 from spirals.scenarios.study import Cell, Study, load_study, study_cells
-from spirals.scenarios.task_driver import Counts, Task, run_tasks
+from spirals.scenarios.task_driver import Counts, Task, finished_rows, run_tasks
 from spirals.scenarios.workers import PoolFactory, process_pool
 from spirals.simulation.errors import InputError
 
@@ -97,7 +97,7 @@ def study_tasks(study: Study, cells: Sequence[Cell], folder: Path) -> list[Task]
         payload = {"inputs": cell.inputs.tree, "seed": cell.seed, "run_id": identity,
                    "folder": str(folder.resolve()), **extra}
         columns = {"scenario": cell.inputs.name, **cell.columns, "replication": cell.replication, "seed": cell.seed}
-        tasks.append(Task(identity, payload, columns))
+        tasks.append(Task(identity, payload, columns, tuple(f"{name}/{identity}.parquet" for name in study.tables)))
     return tasks
 
 
@@ -157,8 +157,8 @@ def compile_first(cells: Sequence[Cell], tasks: Sequence[Task], store: Store) ->
     from spirals.scenarios.loader import Inputs, build_scenario
     from spirals.scenarios.one_run import run_scenario
 
-    known = store.rows()
-    missing = [place for place, task in enumerate(tasks) if known.get(task.run_id, {}).get("status") != "done"]
+    known = finished_rows(tasks, store)
+    missing = [place for place, task in enumerate(tasks) if task.run_id not in known]
     if not missing:
         return
     cell = cells[missing[0]]

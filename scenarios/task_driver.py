@@ -19,7 +19,7 @@ from typing import Any
 from spirals.scenarios.store import Store
 from spirals.scenarios.workers import PoolFactory, end_children, execute, ping, process_pool
 
-__all__ = ["ATTEMPTS", "Counts", "Task", "run_tasks"]
+__all__ = ["ATTEMPTS", "Counts", "Task", "finished_rows", "run_tasks"]
 
 ATTEMPTS = 3
 QUIET_SECONDS = 2.0
@@ -38,11 +38,14 @@ class Task:
         Argument of the function; plain data.
     columns : dict
         Design columns of the row, e.g. levers, replication and seed.
+    files : tuple of str
+        Files that the run writes into the results folder; while one is missing it counts as not done.
     """
 
     run_id: str
     payload: dict[str, Any]
     columns: dict[str, Any] = dataclasses.field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +86,7 @@ def run_tasks(
     KeyboardInterrupt
         Interrupted; everything finished is in the store and no process is left.
     """
-    known = {run_id: row for run_id, row in store.rows().items() if row.get("status") == "done"}
+    known = finished_rows(tasks, store)
     missing = [task for task in tasks if task.run_id not in known]
     reused = len(tasks) - len(missing)
     if reused:
@@ -97,6 +100,13 @@ def run_tasks(
     ordered = [rows[task.run_id] for task in tasks]
     failed = sum(row["status"] != "done" for row in ordered)
     return ordered, Counts(len(ordered) - failed, failed, reused)
+
+
+def finished_rows(tasks: Iterable[Task], store: Store) -> dict[str, dict[str, Any]]:
+    """Return the rows of the tasks that need not be repeated, by run id."""
+    done = {run_id: row for run_id, row in store.rows().items() if row.get("status") == "done"}
+    whole = [task for task in tasks if all((store.folder / name).is_file() for name in task.files)]
+    return {task.run_id: done[task.run_id] for task in whole if task.run_id in done}
 
 
 class _Driver:

@@ -91,7 +91,10 @@ def read_extended(
         for key in _all_keys(child):
             folders.setdefault(key, current.parent)
         parent = child.pop("extends", None)
+        sources = _inherited_sources(child, data)
         data = merge(child, data)
+        if sources:
+            data["sources"] = sources
         current = _parent_file(parent, current, problems, find)
     return data, places, folders
 
@@ -106,6 +109,37 @@ def merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = deepcopy(value)
     return merged
+
+
+def _inherited_sources(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """Return the sources of `top` over those of `base` that still speak of what `base` states.
+
+    A value that `top` replaces without a source of its own gets an empty one, so that the source of
+    the old value does not cover the new one.
+    """
+    old, own = base.get("sources"), top.get("sources", {})
+    if not isinstance(old, dict) or not isinstance(own, dict):
+        return {}
+    kept = dict(old)
+    for path in _replaced(base, top):
+        for name in [name for name in kept if name == path or name.startswith(f"{path}.")]:
+            del kept[name]
+        if any(path.startswith(f"{name}.") for name in kept):
+            kept[path] = ""
+    return {**kept, **own}
+
+
+def _replaced(base: dict[str, Any], top: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return the dotted paths of what `top` states anew: values, and parts of another class."""
+    found = []
+    for key, value in top.items():
+        path = f"{prefix}.{key}" if prefix else key
+        below = base.get(key)
+        if isinstance(value, dict) and isinstance(below, dict) and value.get("type") in (None, below.get("type")):
+            found += _replaced(below, value, path)
+        elif path not in ("sources", "name", "summary"):
+            found.append(path)
+    return found
 
 
 def _parent_file(

@@ -166,7 +166,7 @@ def test_an_interrupt_ends_with_status_130_and_keeps_what_is_finished(toy_folder
 
 def test_show_prints_inputs_of_a_scenario_a_study_and_a_results_folder(toy_folder):
     scenario = toy("show", "toy.toml", "-s", "policy.Wrap.floor=0.5")
-    assert scenario.returncode == 0 and "floor = 0.5  # in [0, 1]; no source given" in scenario.stdout
+    assert scenario.returncode == 0 and "floor = 0.5  # in [0, 1]; source: -s policy.Wrap.floor=0.5" in scenario.stdout
     study = toy("show", "small.toml")
     assert study.stdout.startswith("# 4 points x 3 replications = 12 runs")
     assert "replications = 3" in study.stdout

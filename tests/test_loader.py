@@ -148,6 +148,15 @@ def test_overrides_go_by_field_class_or_unique_name_and_keep_the_rest(toy):
     assert resolve_scenario(name, ["policy=Plain"]).tree["policy"]["rate"] == 0.05
 
 
+def test_another_type_keeps_shared_keys_and_an_override_becomes_the_source(toy):
+    text = toys.GOOD + '[sources]\n"policy.seconds" = "a book"\n"policy.inner.inner.rate" = "a law"\n'
+    tree = resolve_scenario(written(text), ["policy.type=Wrap", "policy.Plain.rate=0.3"]).tree
+    assert tree["policy"]["type"] == "Wrap" and "seconds" not in tree["policy"]
+    assert tree["policy"]["inner"]["floor"] == 0.03
+    assert tree["sources"] == {"policy.type": "-s policy.type=Wrap",
+                               "policy.inner.inner.rate": "-s policy.Plain.rate=0.3"}
+
+
 def test_a_part_can_be_addressed_by_its_label(toy):
     text = toys.GOOD.replace('type = "Wrap"', 'type = "Wrap"\nlabel = "soft"')
     assert resolve_scenario(written(text), ["policy.soft.floor=0.4"]).tree["policy"]["inner"]["floor"] == 0.4
@@ -184,6 +193,17 @@ def test_a_scenario_extends_another(toy):
     written('extends = "b.toml"\n', "a.toml")
     written('extends = "a.toml"\n', "b.toml")
     assert "in a circle" in problems("a.toml")[0]
+
+
+def test_a_source_does_not_cover_what_an_extending_scenario_replaces(toy):
+    written(toys.GOOD + '[sources]\n"policy" = "a law"\n"fund.size" = "a book"\n"shocks" = "a guess"\n', "base.toml")
+    child = written('extends = "base.toml"\n[policy]\nseconds = 7\n[fund]\nsize = 3\n', "child.toml")
+    text = inputs_text(resolve_scenario(child))
+    assert "seconds = 7.0  # at least 0 s; no source given" in text
+    assert "floor = 0.03  # in [0, 1]; source: a law" in text
+    assert "size = 3.0  # at least 0 quote; no source given" in text
+    other = written('extends = "base.toml"\npolicy = {type = "Wrap", inner = "Plain"}\n', "other.toml")
+    assert "a law" not in inputs_text(resolve_scenario(other))
 
 
 def test_problems_of_an_extended_file_name_that_file(toy):

@@ -8,14 +8,12 @@ from toy import BTC, ToyPopulation, toy_setup
 
 from spirals.simulation import randomness
 from spirals.simulation.accounts.margin_calls import MarginCalls
-from spirals.simulation.engine import Engine
 from spirals.simulation.liquidation.mechanism import LiquidationMechanism
 from spirals.simulation.liquidation.waterfall import LossWaterfall
 from spirals.simulation.market.funding import Funding
 from spirals.simulation.market.geometric_brownian import GeometricBrownian
 from spirals.simulation.market.price_feed import PriceFeed
 from spirals.simulation.market.volatility import VolatilityEstimator
-from spirals.simulation.order_book.records import SLOT_MASK
 from spirals.simulation.reference import random_numbers
 from spirals.simulation.reference.venue import ReferenceVenue
 from spirals.simulation.simulation import Simulation
@@ -152,3 +150,32 @@ def test_reference_and_compiled_venue_agree_to_the_last_atom(
         funding=Funding(interval_seconds=20.0),
     )
     twin.run(60)
+
+
+def test_the_compared_crashes_contain_every_layer_of_the_waterfall():
+    counts = dict.fromkeys(("liquidations", "adl_events", "bad_debt", "rejected", "trimmed", "topped_up", "calls"), 0.0)
+    for seed, size in ((0, "full"), (1, "partial")):
+        twin = crash(
+            seed, n=40, waterfall=LossWaterfall(insurance_fund=20.0), margin_calls=MarginCalls(transfer_seconds=5.0),
+            liquidation=LiquidationMechanism(size=size, partial_above=1000.0),
+        )
+        twin.run(60)
+        for name in counts:
+            counts[name] += sum(row.get(name, 0.0) for row in twin.reference.totals)
+    assert all(counts.values()), counts
+
+
+def test_the_two_statements_of_the_random_numbers_agree():
+    for key, step, actor, block in ((0, 0, 0, 0), (2**64 - 1, 2**40 + 3, 2**32 - 1, 7), (0x0123456789ABCDEF, 17, 5, 2)):
+        words = tuple(int(word) for word in randomness.philox(np.uint64(key), step, actor, block))
+        assert random_numbers.philox(key, step, actor, block) == words
+        assert random_numbers.uniforms(key, step, actor, block) == randomness.uniforms(np.uint64(key), step, actor, block)
+        assert random_numbers.tie(key, step, actor) == randomness.hash_key(np.uint64(key), step, actor)
+    assert random_numbers.stream_key(3, "traders", 1) == int(randomness.stream_key(3, "traders", 1))
+
+
+def test_philox_reproduces_the_published_test_vectors():
+    # Random123, kat_vectors: philox4x32-10 for counter and key all zero and all ones.
+    assert random_numbers.philox(0, 0, 0, 0) == (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)
+    ones = random_numbers.philox(2**64 - 1, 2**64 - 1, 2**32 - 1, 2**32 - 1)
+    assert ones == (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)

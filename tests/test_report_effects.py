@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from spirals.scenarios.effects import cell_effects, cells, completed, overall_effect, study_layout
+from spirals.scenarios.effects import cell_effects, cells, completed, in_design_order, overall_effect, study_layout
 
 PI, DEPTH, LEVERAGE = "margin.Procyclicality.pi", "depth.type", "population.leverage_multiplier"
 
@@ -92,6 +92,13 @@ def test_a_lever_of_words_has_a_difference_and_no_slope():
     effect = cell_effects(runs[runs[PI] == 1.0], layout, "y")[0]
     assert effect.difference.estimate == pytest.approx(2.0)
     assert math.isnan(effect.slope.estimate)
+
+
+def test_words_come_in_the_order_of_the_design_whatever_the_order_of_the_table():
+    runs = study({"Root": 1.0, "Linear": 1.0}).sample(frac=1.0, random_state=1)
+    ordered = in_design_order(runs, {PI: [0.0, 0.5, 1.0], DEPTH: ["Linear", "Root"], "absent": [1]})
+    assert list(ordered[DEPTH].unique()) == ["Linear", "Root"]
+    assert sorted(ordered.index) == sorted(runs.index)
 
 
 def test_cells_come_in_order_of_numbers_and_of_appearance_of_words():

@@ -173,6 +173,13 @@ def test_first_figure_has_four_panels_against_the_lever(study_folder):
         assert label in words
 
 
+def test_report_does_not_depend_on_the_order_of_the_table(study_folder, tmp_path):
+    runs = pd.read_parquet(study_folder / "runs.parquet")
+    runs.sample(frac=1.0, random_state=3).to_parquet(tmp_path / "runs.parquet")
+    (tmp_path / "manifest.json").write_bytes((study_folder / "manifest.json").read_bytes())
+    assert text_of(write_report(tmp_path).read_text()) == text_of((study_folder / "report.html").read_text())
+
+
 def test_report_is_the_same_each_time(study_folder, tmp_path):
     again = write_report(study_folder, tmp_path / "again.html")
     assert again.read_bytes() == (study_folder / "report.html").read_bytes()

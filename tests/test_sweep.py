@@ -1,5 +1,6 @@
 """Sweeps: the same table whatever dies, nothing overwritten, nothing left running."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -67,6 +68,16 @@ def test_an_ordinary_failure_keeps_its_traceback_and_is_tried_again_by_the_next_
     assert "Traceback" in failed["traceback"] and "toy_task" in failed["traceback"]
     _, digest, counts = sweep_toys(tmp_path, toy_tasks(COUNT))
     assert digest == expected and (counts.reused, counts.failed) == (COUNT - 1, 0)
+
+
+def test_a_run_whose_files_are_missing_is_repeated(tmp_path, expected):
+    sweep_toys(tmp_path, toy_tasks(COUNT))
+    tasks = [dataclasses.replace(task, files=(f"steps/{task.run_id}",)) for task in toy_tasks(COUNT)]
+    (tmp_path / "steps").mkdir()
+    for task in tasks[:-2]:
+        (tmp_path / task.files[0]).touch()
+    _, digest, counts = sweep_toys(tmp_path, tasks)
+    assert digest == expected and counts.reused == COUNT - 2
 
 
 def started(folder, marker, *arguments):

@@ -1,0 +1,43 @@
+"""The shipped scenarios and studies: they load, print themselves back, and the same seed gives the same outcomes."""
+
+from pathlib import Path
+
+import pytest
+
+from spirals.scenarios import load_scenario, load_study, run
+from spirals.scenarios.catalogue_index import CATALOGUE, find_file, names
+from spirals.scenarios.loader import resolve_scenario
+from spirals.scenarios.show import inputs_text
+from spirals.scenarios.study import study_cells
+from spirals.simulation.parameters import Part
+
+
+@pytest.mark.parametrize("name", names("scenario"))
+def test_a_shipped_scenario_prints_itself_back(name, tmp_path):
+    inputs = resolve_scenario(name)
+    again = tmp_path / "again.toml"
+    again.write_text(inputs_text(inputs), encoding="utf-8")
+    assert resolve_scenario(again).tree == inputs.tree
+    assert inputs.name == name and inputs.tree["summary"]
+    assert not [path for path in inputs.files() if Path(path).is_absolute()]  # shipped data go by name
+    assert isinstance(load_scenario(name), Part)
+
+
+@pytest.mark.parametrize("name", names("study"))
+def test_a_shipped_study_has_cells_that_differ(name):
+    study = load_study(name, replications=2)
+    cells = study_cells(study, allow_code=True)
+    assert study.name == name and len(cells) == 2 * len(study.design())
+    points = {str(sorted(cell.columns.items())) for cell in cells}
+    assert len(points) == len(study.design())
+
+
+def test_every_file_of_the_catalogue_is_found_by_name():
+    found = [find_file(name, CATALOGUE, kind) for kind in ("scenario", "study", "venue") for name in names(kind)]
+    assert sorted(found) == sorted(CATALOGUE.glob("*.toml"))
+
+
+def test_the_same_seed_gives_the_same_outcomes_and_another_seed_others():
+    scenario = load_scenario("flash-crash", {"steps": 20, "population.traders": 50})
+    first, again, other = (run(scenario, seed).outcomes for seed in (1, 1, 2))
+    assert str(first) == str(again) != str(other)
