@@ -21,7 +21,18 @@ from spirals.simulation.reference.liquidation import new_order
 from spirals.simulation.reference.random_numbers import stream_key, uniforms
 from spirals.simulation.reference.venue import ReferenceVenue
 from spirals.simulation.state import (
-    ACCOUNT, BACKGROUND_ROW, BUY, MARKET, POSITION, REQUIREMENT, SELL, Cause, Kind, OrderKind, OrderStatus, Status,
+    ACCOUNT,
+    BACKGROUND_ROW,
+    BUY,
+    MARKET,
+    POSITION,
+    REQUIREMENT,
+    SELL,
+    Cause,
+    Kind,
+    OrderKind,
+    OrderStatus,
+    Status,
 )
 
 __all__ = ["ReferenceBackground", "ReferenceModel", "ReferenceTrader", "ladder"]
@@ -62,6 +73,12 @@ class ReferenceTrader(mesa.Agent):
         Common to all traders.
     """
 
+    account: int
+    instrument: int
+    order_id: int
+    exit_price: float
+    trend_price: float
+
     def __init__(self, model: "ReferenceModel", row: Any, rule: dict[str, float]) -> None:
         super().__init__(model)
         for name in TRADER.names or ():
@@ -86,9 +103,7 @@ class ReferenceTrader(mesa.Agent):
             self.exit_price = 0.0
             stopped = self.behaviour == Behaviour.STOP_LOSS
             self.close(abs(lots), Cause.STOP_LOSS if stopped else Cause.VOLUNTARY, self.second)
-        elif lots != 0 and self.answers_call():
-            return
-        elif self.behaviour == Behaviour.LEVERAGE_TARGETING and lots != 0 and self.targets_leverage():
+        elif lots != 0 and (self.answers_call() or self.targets_leverage()):
             return
         elif self.behaviour in (Behaviour.TREND_FOLLOWING, Behaviour.CONTRARIAN) and not self.rule["limit_orders"]:
             self.follow_trend()
@@ -96,7 +111,7 @@ class ReferenceTrader(mesa.Agent):
             self.trade_around()
 
     def reached_exit(self, lots: int, mark: float) -> bool:
-        """Tell whether the mark is at or beyond the exit: a stop-loss on the losing side, a take-profit on the other."""
+        """Tell whether the mark is at the exit or beyond it: against the trader (stop-loss) or for it (take-profit)."""
         gain = mark - self.exit_price if lots > 0 else self.exit_price - mark
         return gain <= 0 if self.behaviour == Behaviour.STOP_LOSS else gain >= 0
 
@@ -124,6 +139,8 @@ class ReferenceTrader(mesa.Agent):
 
     def targets_leverage(self) -> bool:
         """Trade back to the target leverage when it is out of the band; return whether an order was sent."""
+        if self.behaviour != Behaviour.LEVERAGE_TARGETING:
+            return False
         lot = self.market.mark * lot_value(self.contract)
         notional = abs(self.position.lots) * lot
         excess = notional - self.target_leverage * float(self.ledger.equity)

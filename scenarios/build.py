@@ -68,6 +68,7 @@ def _instance(reference: Reference, slot: str, arguments: dict[str, Any], proble
             problems.add("wrong class", (*key, "type"), allowed=f"a subclass of {slot}", given=reference.name)
             return None
         instance = found(**arguments)
+        _read_files(instance)
         if reference.user_code:  # lets the part print itself with the place that it came from
             object.__setattr__(instance, "spec", f"{reference.module or reference.file}:{reference.name}")
         return instance
@@ -80,6 +81,14 @@ def _instance(reference: Reference, slot: str, arguments: dict[str, Any], proble
     except (TypeError, ValueError) as error:
         problems.add(f"{reference.name} refused its values ({type(error).__name__}: {error})", key)
     return None
+
+
+def _read_files(instance: Any) -> None:
+    """Read the files that a part names, so that their faults are told with all others, before any run."""
+    if hasattr(instance, "bars"):
+        instance.bars()
+    if hasattr(instance, "population") and hasattr(instance, "instruments"):
+        instance.population.table(instance.instruments)
 
 
 def _base(slot: str) -> type[Any] | None:

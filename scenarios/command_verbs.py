@@ -54,14 +54,13 @@ def run(options: argparse.Namespace) -> int:
     faults.attempt(check_overrides, options.set)
     seed = faults.whole("--seed", options.seed, least=0)
     steps = faults.whole("--steps", options.steps, least=1)
-    inputs = faults.attempt(resolve_scenario, options.scenario, options.set, allow_code=True)
+    changes = [*options.set, *([f"steps={steps}"] if steps is not None else [])]
+    inputs = faults.attempt(resolve_scenario, options.scenario, changes, allow_code=True)
     faults.raise_if_any()
-    from spirals.scenarios.first_use import announced
     from spirals.scenarios.single_run import run_inputs
 
-    with announced():
-        result = run_inputs(inputs, seed or 0, steps=steps, twins=("T1", "T2", "T3") if options.twins else (),
-                            folder=Path(options.out) if options.out else None)
+    result = run_inputs(inputs, seed or 0, twins=("T1", "T2", "T3") if options.twins else (),
+                        folder=Path(options.out) if options.out else None)
     if options.json:
         _print_json({"scenario": result.scenario, "seed": result.seed, "stop_reason": result.stop_reason,
                      "outcomes": result.outcomes, "attribution": result.attribution})

@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from spirals.scenarios.first_use import announced
 from spirals.scenarios.identity import run_id
 from spirals.scenarios.loader import Inputs, build_scenario
 from spirals.scenarios.manifest import now, provenance
@@ -17,7 +18,6 @@ def run_inputs(
     inputs: Inputs,
     seed: int,
     *,
-    steps: int | None = None,
     twins: Sequence[str] = (),
     folder: Path | None = None,
 ) -> RunResult:
@@ -30,18 +30,20 @@ def run_inputs(
     """
     scenario = build_scenario(inputs)
     if folder is None:
-        return run_scenario(scenario, seed, twins=twins, steps=steps)
-    owner = {"kind": "run", "name": inputs.name, "seed": seed, "steps": steps, "twins": list(twins),
+        with announced():
+            return run_scenario(scenario, seed, twins=twins)
+    owner = {"kind": "run", "name": inputs.name, "seed": seed, "twins": list(twins),
              "overrides": list(inputs.overrides)}
     with Store(folder, owner, RUN_MANIFEST) as store:
-        identity = run_id(inputs.tree, inputs.files(), seed, extra={"steps": steps, "twins": list(twins)})
+        identity = run_id(inputs.tree, inputs.files(), seed, extra={"twins": list(twins)})
         manifest = {"scenario": inputs.name, "summary": inputs.tree.get("summary", ""), "run_id": identity,
                     "started": now(), "inputs": {"scenario": inputs.tree}, "targets": inputs.tree.get("targets", []),
                     "files": inputs.files(), **provenance()}
         store.write_manifest({**manifest, "status": "running"})
         row = {"run_id": identity, "scenario": inputs.name, "replication": 0, "seed": seed}
         try:
-            result = run_scenario(scenario, seed, twins=twins, steps=steps)
+            with announced():
+                result = run_scenario(scenario, seed, twins=twins)
         except Exception as error:
             failure = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
             _keep(store, manifest, {**row, "status": "failed", **failure})

@@ -124,9 +124,13 @@ def _inherited_sources(base: dict[str, Any], top: dict[str, Any]) -> dict[str, A
     for path in _replaced(base, top):
         for name in [name for name in kept if name == path or name.startswith(f"{path}.")]:
             del kept[name]
-        if any(path.startswith(f"{name}.") for name in kept):
+        if _covered(path, kept) and not _covered(path, own):
             kept[path] = ""
     return {**kept, **own}
+
+
+def _covered(path: str, sources: dict[str, Any]) -> bool:
+    return any(path == name or path.startswith(f"{name}.") for name in sources)
 
 
 def _replaced(base: dict[str, Any], top: dict[str, Any], prefix: str = "") -> list[str]:

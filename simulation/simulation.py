@@ -146,10 +146,15 @@ class Simulation:
     @property
     def stop_reason(self) -> str:
         """Why the run stands where it stands; names every bound that was hit."""
-        reason = "horizon" if self.step_index >= self.n_steps else f"stopped at step {self.step_index} of {self.n_steps}"
-        bounded = int(self.recorder.totals["hit_bound"][: self.step_index + 1].sum())
+        done = self.step_index
+        reason = "horizon" if done >= self.n_steps else f"stopped at step {done} of {self.n_steps}"
+        bounded = int(self.recorder.totals["hit_bound"][: done + 1].sum())
         if bounded:
             reason += f"; round bound ({self.setup.engine.max_rounds}) hit in {bounded} steps"
+        for k, instrument in enumerate(self.instruments):
+            beyond = int((self.recorder.steps["index"][: done + 1, k] >= instrument.max_price).sum())
+            if beyond:
+                reason += f"; {instrument.name} above max_price ({instrument.max_price:g}) in {beyond} steps"
         return reason
 
     # -- stages -------------------------------------------------------------------------------------
@@ -211,7 +216,8 @@ class Simulation:
         adl = 0
         n = self._n_liquidations
         if n:
-            space = self.recorder.adl.reserve(n * len(self.accounts))
+            # Every cut empties a counterparty or the bankrupt account; the fund may take the rest of each.
+            space = self.recorder.adl.reserve(len(self.accounts) + 2 * n)
             adl = settle_liquidations(
                 trades, self._liquidations, n, self.accounts, self.positions, record, self.contracts, self.margin.table,
                 self.setup.liquidation.fee_rate, self.setup.waterfall.auto_deleveraging, self.step_index,

@@ -202,6 +202,8 @@ def test_a_source_does_not_cover_what_an_extending_scenario_replaces(toy):
     assert "seconds = 7.0  # at least 0 s; no source given" in text
     assert "floor = 0.03  # in [0, 1]; source: a law" in text
     assert "size = 3.0  # at least 0 quote; no source given" in text
+    child = written('extends = "base.toml"\n[policy]\nseconds = 7\n[sources]\n"policy" = "my law"\n', "child.toml")
+    assert "seconds = 7.0  # at least 0 s; source: my law" in inputs_text(resolve_scenario(child))
     other = written('extends = "base.toml"\npolicy = {type = "Wrap", inner = "Plain"}\n', "other.toml")
     assert "a law" not in inputs_text(resolve_scenario(other))
 

@@ -27,15 +27,17 @@ LEVELS, LOTS, STEPS = 20, 400, 60
 def crash(seed, **habits):
     """Levered traders with strong habits in a violent market; nobody else but a ladder of quotes."""
     habits = dict(traders=60, open_interest=4e7, long_leverage=15.0, short_leverage=15.0, order_rate=0.3,
-                  stop_loss=0.2, take_profit=0.2, trend_following=0.2, contrarian=0.1, leverage_targeting=0.2, top_up=0.3, reduce=0.4,
-                  call_hazard=2.0, horizon_seconds=20.0, reentry_rate=0.2, neutral_share=0.2) | habits
+                  stop_loss=0.2, take_profit=0.2, trend_following=0.2, contrarian=0.1, leverage_targeting=0.2,
+                  top_up=0.3, reduce=0.4, call_hazard=2.0, horizon_seconds=20.0, reentry_rate=0.2,
+                  neutral_share=0.2) | habits
     return Setup(
         instruments=(Instrument(tick_size=0.5, lot_size=0.01, atom=1e-4),), steps=STEPS,
         outside_world=GeometricBrownian(price=8000.0, volatility=40.0), margin=Static(0.02, 0.01),
         waterfall=LossWaterfall(insurance_fund=20000.0), engine=Engine(check_identities=True),
         margin_calls=MarginCalls(transfer_seconds=5.0),
         makers=MarketMakers(count=0), arbitrageurs=Arbitrageurs(count=0),
-        depth=LinearDepth(notional_1pct=1e-9), background=BackgroundFlow(order_rate=0.0), population=Population(**habits),
+        depth=LinearDepth(notional_1pct=1e-9), background=BackgroundFlow(order_rate=0.0),
+        population=Population(**habits),
     )
 
 
@@ -53,7 +55,9 @@ class Quotes:
 
 
 def both(setup, seed):
-    agents = Agents(setup.instruments, setup.depth, setup.background, setup.makers, setup.arbitrageurs, setup.population)
+    agents = Agents(
+        setup.instruments, setup.depth, setup.background, setup.makers, setup.arbitrageurs, setup.population
+    )
     agents.stepper = Quotes(agents)
     return Simulation(setup, agents, seed, trades=True), ReferenceModel(setup, rng=seed, levels=LEVELS, lots=LOTS)
 

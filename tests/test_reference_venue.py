@@ -169,7 +169,8 @@ def test_the_two_statements_of_the_random_numbers_agree():
     for key, step, actor, block in ((0, 0, 0, 0), (2**64 - 1, 2**40 + 3, 2**32 - 1, 7), (0x0123456789ABCDEF, 17, 5, 2)):
         words = tuple(int(word) for word in randomness.philox(np.uint64(key), step, actor, block))
         assert random_numbers.philox(key, step, actor, block) == words
-        assert random_numbers.uniforms(key, step, actor, block) == randomness.uniforms(np.uint64(key), step, actor, block)
+        both = randomness.uniforms(np.uint64(key), step, actor, block)
+        assert random_numbers.uniforms(key, step, actor, block) == both
         assert random_numbers.tie(key, step, actor) == randomness.hash_key(np.uint64(key), step, actor)
     assert random_numbers.stream_key(3, "traders", 1) == int(randomness.stream_key(3, "traders", 1))
 

@@ -167,6 +167,15 @@ def test_hitting_the_round_bound_is_named_in_the_stop_reason():
     assert simulation.stop_reason == f"horizon; round bound (1) hit in {bounded} steps"
 
 
+def test_an_index_beyond_the_price_range_of_the_book_is_named_in_the_stop_reason():
+    narrow = dataclasses.replace(BTC, max_price=1010.0)
+    simulation = Simulation(toy_setup(instruments=(narrow,), steps=60,
+                                      outside_world=GeometricBrownian(price=1000.0, volatility=95.0)),
+                            ToyPopulation(20, depth=3), 1)
+    simulation.run()
+    assert "BTCUSDT above max_price (1010) in" in simulation.stop_reason
+
+
 def test_engine_refuses_a_cause_that_is_shadowed_and_transferred():
     with pytest.raises(ValueError, match="must not share"):
         Engine(shadow_causes=("liquidation",), transfer_causes=("liquidation",))

@@ -10,9 +10,12 @@ from spirals.simulation.state import FUND_ROW, Cause, Kind, OrderKind, OrderStat
 __all__ = ["Liquidation", "close_out", "new_order", "settle_liquidation"]
 
 Liquidation = dict[str, Any]
+Order = dict[str, int]
 
 
-def new_order(account: int, instrument: int, kind: int, side: int, price_ticks: int, lots: int, **more: int) -> dict[str, int]:
+def new_order(
+    account: int, instrument: int, kind: int, side: int, price_ticks: int, lots: int, **more: int
+) -> Order:
     """Return an order as a dictionary with the fields of ORDER."""
     order = dict(
         order_id=-1, target=-1, lots=lots, arrival=0, event=-1, filled_lots=0, resting_lots=0, account=account,
@@ -22,7 +25,7 @@ def new_order(account: int, instrument: int, kind: int, side: int, price_ticks: 
     return order | more
 
 
-def close_out(venue: Any, account: Account, round_: int, fund: int) -> tuple[list[dict[str, int]], list[Liquidation], int]:
+def close_out(venue: Any, account: Account, round_: int, fund: int) -> tuple[list[Order], list[Liquidation], int]:
     """Return the orders and records of one due account, and what is left of the fund for the next one.
 
     Everything that rests is cancelled; every position that is short of margin is closed by an IOC. Its

@@ -8,7 +8,7 @@ from typing import Any
 
 from spirals.simulation.contracts import Instrument
 from spirals.simulation.reference.ledger import Account, rounded, unrealised_value
-from spirals.simulation.state import BUY, OrderKind, OrderStatus, Reject, Status
+from spirals.simulation.state import OrderKind, OrderStatus, Reject, Status
 
 __all__ = ["Rates", "assess", "check_orders"]
 

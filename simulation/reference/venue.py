@@ -5,9 +5,9 @@ out: margin policies that change or have tiers, the shadow and transfer routes o
 shocks, depth in the record, and saving.
 """
 
-from collections import Counter, namedtuple
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from spirals.simulation.reference.ledger import Account, Position, fill, rounded, unrealised_value
 from spirals.simulation.reference.liquidation import Liquidation, close_out, settle_liquidation
@@ -16,17 +16,46 @@ from spirals.simulation.reference.order_book import ReferenceBook
 from spirals.simulation.reference.prices import ReferenceMarket, pay_funding
 from spirals.simulation.reference.random_numbers import stream_key, tie
 from spirals.simulation.state import (
-    ACCOUNT, BACKGROUND_ROW, BUY, FEES_ROW, FUND_ROW, LIQUIDATOR_ROW, SELL, TRADE, WAREHOUSE_ROW, Cause, Kind, Status,
+    ACCOUNT,
+    BACKGROUND_ROW,
+    BUY,
+    FEES_ROW,
+    FUND_ROW,
+    LIQUIDATOR_ROW,
+    SELL,
+    WAREHOUSE_ROW,
+    Cause,
+    Kind,
+    Status,
 )
 
 __all__ = ["ReferenceVenue"]
 
 Order = dict[str, int]
-Trade = namedtuple("Trade", TRADE.names)  # type: ignore[misc]
 FIXED_KINDS = {
     FEES_ROW: Kind.FEES, FUND_ROW: Kind.FUND, WAREHOUSE_ROW: Kind.WAREHOUSE,
     LIQUIDATOR_ROW: Kind.LIQUIDATOR, BACKGROUND_ROW: Kind.BACKGROUND,
 }
+
+
+class Trade(NamedTuple):
+    """What the book reports of one trade; fields as in TRADE."""
+
+    lots: int
+    taker_event: int
+    maker_event: int
+    arrival: int
+    taker_order: int
+    maker_order: int
+    price_ticks: int
+    instrument: int
+    taker: int
+    maker: int
+    round: int
+    side: int
+    taker_cause: int
+    maker_cause: int
+    taker_origin: int
 
 
 class ReferenceVenue:
@@ -68,7 +97,7 @@ class ReferenceVenue:
         fund = self.accounts[FUND_ROW]
         fund.cash = fund.deposits = round(setup.waterfall.insurance_fund / self.instruments[0].atom)
         self.book = ReferenceBook(self.instruments, n_accounts)
-        self.trades: list[Any] = []
+        self.trades: list[Trade] = []
         self.liquidations: list[Liquidation] = []
         self.adl: list[dict[str, Any]] = []
         self.totals: list[dict[str, Any]] = []
@@ -156,7 +185,7 @@ class ReferenceVenue:
         self.count["liquidations"] += len(records)
         return records
 
-    def trade(self, orders: list[Order]) -> list[Any]:
+    def trade(self, orders: list[Order]) -> list[Trade]:
         """Stage 5: order by arrival, check against margin, match."""
         step_us = max(1, round(self.step_seconds * 1e6))
 
@@ -178,7 +207,7 @@ class ReferenceVenue:
         self.book.match(book_orders, sequence, lots)
         return [Trade(*trade) for trade in self.book.trades]
 
-    def settle(self, trades: list[Any], liquidations: list[Liquidation]) -> bool:
+    def settle(self, trades: list[Trade], liquidations: list[Liquidation]) -> bool:
         """Stage 6: book trades, run the waterfall, mark; return whether a liquidation moved anything."""
         sent = {(record["account"], record["instrument"]): record for record in liquidations}
         for trade in trades:
@@ -225,7 +254,7 @@ class ReferenceVenue:
         self.totals.append(total)
         self.count.clear()
 
-    def _settle_trade(self, trade: Any) -> None:
+    def _settle_trade(self, trade: Trade) -> None:
         i, instrument, rate = trade.instrument, self.instruments[trade.instrument], self.rates[trade.instrument][0]
         value = self._value(trade)
         taker, maker = self.accounts[trade.taker], self.accounts[trade.maker]
@@ -239,7 +268,7 @@ class ReferenceVenue:
         self.count["bought_lots", i, buyer] += trade.lots
         self.count["sold_lots", i, seller] += trade.lots
 
-    def _value(self, trade: Any) -> int:
+    def _value(self, trade: Trade) -> int:
         return int(trade.lots * trade.price_ticks * self.instruments[trade.instrument].atoms_per_tick_lot)
 
     def _charge(self, account: Account, fee: int) -> None:
