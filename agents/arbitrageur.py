@@ -38,7 +38,8 @@ class Arbitrageurs(Part):
     leverage: float = parameter(3.0, unit="x", above=0, high=100, help="largest position over capital")
     order_share: float = parameter(0.1, unit="fraction of the largest position", above=0, high=1,
                                    help="largest single order")
-    threshold_bp: float = parameter(8.0, unit="bp", low=0, high=10000, help="gap from which it trades; above the taker fee")
+    threshold_bp: float = parameter(8.0, unit="bp", low=0, high=10000,
+                                    help="gap from which it trades; above the taker fee")
     exit_bp: float = parameter(2.0, unit="bp", low=0, high=10000, help="gap from which it closes")
     latency_us: int = parameter(60_000, unit="us", low=0, high=900_000)
     margin_use: float = parameter(0.7, unit="fraction of equity", above=0, high=1,

@@ -30,7 +30,9 @@ from spirals.simulation.parameters import Part, parameter
 from spirals.simulation.randomness import exponential, poisson_quantile, uniforms
 from spirals.simulation.state import BACKGROUND_ROW, BUY, SELL, Cause, Kind, OrderKind
 
-__all__ = ["MOST_TAKERS", "SCRIPTED", "BackgroundFlow", "background_rule", "decide_background", "flow_rows", "place_rows"]
+__all__ = [
+    "MOST_TAKERS", "SCRIPTED", "BackgroundFlow", "background_rule", "decide_background", "flow_rows", "place_rows",
+]
 
 BACKGROUND = Kind.BACKGROUND
 VOLUNTARY = Cause.VOLUNTARY
@@ -133,7 +135,8 @@ def background_rule(
     """
     volatility = market["volatility"]
     ratio = volatility / rule["reference_volatility"] if volatility > 0.0 else 1.0
-    count_fills(flow, places, slots, pool, market["mid"] * contract["lot_size"], math.exp(-seconds / rule["flow_memory"]))
+    memory = math.exp(-seconds / rule["flow_memory"])
+    count_fills(flow, places, slots, pool, market["mid"] * contract["lot_size"], memory)
     withdraw(rule, flow, ratio, seconds)
     reference = rule["index_weight"] * market["index"] + (1.0 - rule["index_weight"]) * market["mid"]
     if step == 0:  # the opening book: every place in its stationary state, nobody takes

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from spirals.agents.arbitrageur import Arbitrageurs, arbitrageur_rows, decide_arbitrageurs, hedge_outside
 from spirals.agents.background import BackgroundFlow, decide_background, flow_rows, place_rows
-from spirals.agents.leveraged_trader import MOST_ORDERS, decide_traders
 from spirals.agents.ledger_opening import open_ledger
+from spirals.agents.leveraged_trader import MOST_ORDERS, decide_traders
 from spirals.agents.market_maker import MarketMakers, decide_makers, maker_rows
 from spirals.agents.orders import NO_ORDER, note_resting
 from spirals.agents.population import Population
@@ -223,6 +223,8 @@ class Agents:
             "flows": self.flows, "places": self.places, "makers": self.maker_state, "quotes": self.quotes,
             "arbitrageurs": self.arbitrageur_state, "traders": self.traders, "top_up_requests": self.top_up_requests,
         }
+        if self.queue.numbers:
+            found["queue"] = np.array(self.queue.numbers, np.int64)
         if self.user_agents:
             memories = json.dumps([agent.memory() for agent in self.user_agents])
             found["users"] = np.frombuffer(memories.encode(), np.uint8)
@@ -231,8 +233,9 @@ class Agents:
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Copy saved arrays into the own ones."""
         for name, array in self.arrays().items():
-            if name != "users":
+            if name not in ("users", "queue"):
                 np.copyto(array, arrays[name])
+        self.queue.numbers = arrays["queue"].tolist() if "queue" in arrays else []
         if self.user_agents:
             memories = json.loads(arrays["users"].tobytes().decode())
             for agent, memory in zip(self.user_agents, memories, strict=True):

@@ -101,7 +101,9 @@ def _deposit(accounts: NDArray[Any], first: int, last: int, amount: float, atom:
     accounts["deposits"][first:last] = atoms
 
 
-def _balance(surplus: NDArray[np.int64], positions: NDArray[Any], record: NDArray[Any], contracts: NDArray[Any]) -> None:
+def _balance(
+    surplus: NDArray[np.int64], positions: NDArray[Any], record: NDArray[Any], contracts: NDArray[Any]
+) -> None:
     """Let the background hold the other side of what a file leaves open, entered at the opening mark."""
     for i, lots in enumerate(surplus):
         if lots:

@@ -114,9 +114,8 @@ def trader_rule(
         did = target_leverage(rule, trader, account, position, market, contract, seconds, first, second, out_order)
         if did != IDLE:
             return did
-    if behaviour == TREND_FOLLOWING or behaviour == CONTRARIAN:
-        if rule["limit_orders"] == 0.0:
-            return follow_trend(rule, trader, position, market, contract, seconds, first, second, out_order)
+    if rule["limit_orders"] == 0.0 and behaviour in (TREND_FOLLOWING, CONTRARIAN):
+        return follow_trend(rule, trader, position, market, contract, seconds, first, second, out_order)
     return trade_around(rule, trader, position, market, contract, resting, seconds, first, second, out_order)
 
 
@@ -154,7 +153,7 @@ def before_call(rule, trader, account, position, market, contract, brackets, sec
     if u >= 1.0 - math.exp(-hazard * seconds):
         return IDLE
     if trader["response"] == REDUCE:
-        part = max(1, np.int64(rule["reduce_share"] * abs(lots)))
+        part = max(np.int64(1), np.int64(rule["reduce_share"] * abs(lots)))
         return close(rule, trader, market, contract, lots, part, CALL_RESPONSE, seconds, when, out_order)
     if account["transfer_step"] >= 0:
         return IDLE
@@ -167,8 +166,8 @@ def before_call(rule, trader, account, position, market, contract, brackets, sec
 def take(rule, trader, market, contract, side, lots, cause, seconds, when, out_order):
     """Write a marketable order inside the band around the mark."""
     ticks = market["mark"] * (1.0 + side * rule["band"]) / contract["tick_size"]
-    price = np.int64(math.floor(ticks)) if side > 0 else np.int64(math.ceil(ticks))
-    price = min(max(price, 1), contract["n_ticks"] - 1)
+    price = math.floor(ticks) if side > 0 else math.ceil(ticks)
+    price = np.int64(min(max(price, 1), contract["n_ticks"] - 1))
     write_order(out_order, IOC, side, price, lots, np.int64(when * seconds * 1e6), trader["account"],
                 trader["instrument"], ORIGIN, cause, NO_ORDER)
     return ORDERED

@@ -49,7 +49,8 @@ class MarketMakers(Part):
     levels: int = parameter(4, unit="per side", low=1, high=50)
     depth_share: float = parameter(0.5, unit="fraction of depth within reach", low=0, high=1,
                                    help="what all makers together quote")
-    reach_bp: float = parameter(12.0, unit="bp", above=0, high=1000, help="distance up to which makers share the profile")
+    reach_bp: float = parameter(12.0, unit="bp", above=0, high=1000,
+                                help="distance up to which makers share the profile")
     capital: float = parameter(0.0, unit="quote per maker", low=0, help="0: capital_share of open interest")
     capital_share: float = parameter(0.01, unit="fraction of open interest per maker", above=0, high=10)
     risk_aversion: float = parameter(0.01, unit="1/bp", above=0, high=10, help="gamma, per unit of inventory")
@@ -125,8 +126,8 @@ def maker_rows(
             at, edges = makers.offsets(depth)
             for s, side in enumerate((BUY, SELL)):
                 for level in range(makers.levels):
-                    ring = depth.cumulative(edges[level + 1] * 1e-4, side) - depth.cumulative(edges[level] * 1e-4, side)
-                    lots = makers.depth_share / makers.count * float(ring) / (prices[i] * lot_sizes[i])
+                    near, far = depth.cumulative(np.array(edges[level : level + 2]) * 1e-4, side).tolist()
+                    lots = makers.depth_share / makers.count * (far - near) / (prices[i] * lot_sizes[i])
                     own[s * makers.levels + level] = (NO_ORDER, max(round(lots), 0), at[level] - at[0])
             unit = max(1, round(float(own["lots"].mean())))
             row["account"], row["instrument"], row["away_until"] = first_row + m, i, -1
@@ -160,8 +161,8 @@ def decide_makers(
 
 @kernel
 def maker_rule(
-    rule, maker, quotes, account, position, market, contract, initial_rate, slots, pool, step, seconds, key, depth_factor,
-    orders, n, out_owners,
+    rule, maker, quotes, account, position, market, contract, initial_rate, slots, pool, step, seconds, key,
+    depth_factor, orders, n, out_owners,
 ):
     """Write one maker's orders from row `n` on; return the next free row.
 

@@ -8,7 +8,6 @@ limit would put a point mass of liquidation prices there. All draws are keyed by
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray

@@ -52,7 +52,8 @@ class Population(Part):
     short_leverage: float = parameter(3.7, unit="x", low=1, high=200, help="the same of directional shorts")
     leverage_sigma: float = parameter(0.61, above=0, high=3, help="of the log leverage")
     round_leverages: tuple[float, ...] = parameter((5.0, 10.0, 20.0, 25.0, 50.0, 100.0), unit="x", low=1, high=200)
-    leverage_multiplier: float = parameter(1.0, unit="x", above=0, high=20, help="lever on all leverage, within the limit")
+    leverage_multiplier: float = parameter(1.0, unit="x", above=0, high=20,
+                                           help="lever on all leverage, within the limit")
     neutral_share: float = parameter(0.5, unit="fraction of shorts", low=0, high=1,
                                      help="delta-neutral shorts, hedged outside [assumption]")
     neutral_leverage: float = parameter(3.0, unit="x", low=1, high=200, help="highest leverage of these")
@@ -69,7 +70,8 @@ class Population(Part):
     reduce: float = parameter(0.3, unit="fraction of accounts", low=0, high=1,
                               help="answer a near call by selling [assumption]")
     reduce_share: float = parameter(0.3, unit="fraction of the position", above=0, high=1, help="sold per reaction")
-    call_hazard: float = parameter(0.01, unit="1/s", low=0, high=100, help="hazard of reacting at the call [assumption]")
+    call_hazard: float = parameter(0.01, unit="1/s", low=0, high=100,
+                                   help="hazard of reacting at the call [assumption]")
     call_distance: float = parameter(0.01, unit="fraction of notional", above=0, high=1,
                                      help="e-folding distance of that hazard [assumption]")
     trend_following: float = parameter(0.1, unit="fraction of accounts", low=0, high=1, help="[assumption]")
@@ -84,7 +86,8 @@ class Population(Part):
     order_kind: str = parameter("ioc", choices=("ioc", "limit"),
                                 help="limit: one resting order each, replaced at the order rate")
     order_share: float = parameter(0.02, unit="fraction of the opening position", above=0, high=1)
-    order_cap: float = parameter(0.2, unit="x depth within 10 bp", above=0, high=1000, help="largest order of its own")
+    order_cap: float = parameter(0.2, unit="x depth within 10 bp", above=0, high=1000,
+                                 help="largest order of its own")
     order_distance: float = parameter(0.0005, unit="log distance", low=0, high=0.1, help="mean, of limit orders")
     inventory_units: float = parameter(6.0, unit="orders", above=0, high=1e6,
                                        help="own trading keeps the position within so many orders of the opening")
@@ -107,7 +110,8 @@ class Population(Part):
         if self.top_up + self.reduce > 1.0:
             found.append(f"top_up and reduce must add up to at most 1, was {self.top_up + self.reduce:g}")
         if self.stop_nearest > self.stop_furthest:
-            found.append(f"stop_nearest must not exceed stop_furthest ({self.stop_furthest:g}), was {self.stop_nearest:g}")
+            found.append(f"stop_nearest must not exceed stop_furthest ({self.stop_furthest:g}), "
+                         f"was {self.stop_nearest:g}")
         if self.leverage_law == "round" and not self.round_leverages:
             found.append("round_leverages must name at least one leverage")
         if not self.positions_file and self.traders == 1:

@@ -140,12 +140,13 @@ class _Parser:
         for instrument, lots in zip(self.instruments, surplus, strict=True):
             if lots != 0 and balance != "background" and not self.found:
                 self.found.append(f"{self.path}: positions in {instrument.name} must add up to 0, sum was "
-                                  f"{lots * instrument.lot_size:g}; balance = \"background\" lets the background hold the rest")
+                                  f"{lots * instrument.lot_size:g}; with balance = \"background\" the background "
+                                  "holds the rest")
         if self.found:
             raise InputError(self.found)
         holdings = np.zeros(len(self.rows), HOLDING)
-        for holding, (account, instrument, lots, ticks, mode) in zip(holdings, self.rows, strict=True):
-            holding["account"], holding["instrument"], holding["lots"] = account, instrument, lots
+        for holding, (account, column, signed, ticks, mode) in zip(holdings, self.rows, strict=True):
+            holding["account"], holding["instrument"], holding["lots"] = account, column, signed
             holding["entry_ticks"], holding["isolated"] = ticks, int(mode == Mode.ISOLATED)
         return PositionTable(list(self.numbers), holdings, self.collateral, surplus)
 

@@ -11,6 +11,7 @@ from spirals.agents.user import UserAgents
 from spirals.simulation.accounts.margin_calls import MarginCalls
 from spirals.simulation.contracts import Instrument
 from spirals.simulation.engine import Engine
+from spirals.simulation.errors import InputError
 from spirals.simulation.liquidation.mechanism import LiquidationMechanism
 from spirals.simulation.liquidation.waterfall import LossWaterfall
 from spirals.simulation.margin.policy import MarginPolicy
@@ -22,7 +23,6 @@ from spirals.simulation.market.outside_world import OutsideWorld
 from spirals.simulation.market.price_feed import PriceFeed
 from spirals.simulation.market.shocks import PriceJump, Shock
 from spirals.simulation.market.volatility import VolatilityEstimator
-from spirals.simulation.errors import InputError
 
 __all__ = ["SLOTS", "Setup", "with_keywords"]
 

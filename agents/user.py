@@ -80,7 +80,8 @@ def _module(group: UserAgents) -> tuple[ModuleType, str]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError([f"UserAgents: cannot import {place or group.file} ({type(error).__name__}: {error})"]) from error
+        fault = f"{type(error).__name__}: {error}"
+        raise InputError([f"UserAgents: cannot import {place or group.file} ({fault})"]) from error
 
 
 def _load_file(path: Path) -> ModuleType:

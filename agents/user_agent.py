@@ -176,7 +176,8 @@ class UserAgent(Participant):
             if price is None:
                 self._queue.numbers += (self.row, 0, MARKET, side, 0, lots, arrival, 0, 0)
             else:
-                self._queue.numbers += (self.row, 0, LIMIT, side, int(price / view.tick_size + 0.5), lots, arrival, 0, 0)
+                ticks = int(price / view.tick_size + 0.5)
+                self._queue.numbers += (self.row, 0, LIMIT, side, ticks, lots, arrival, 0, 0)
 
     def _arrival(self) -> int:
         return int(self._latency * (1.0 + self._view.arrival[self._index]))
@@ -198,12 +199,12 @@ class UserAgent(Participant):
             except (TypeError, ValueError):
                 same = False
             if not same:
-                raise InputError([f"{type(self).__name__}.{name} must be plain data (numbers, text, lists, dictionaries "
-                                  f"with text keys) to be saved or hashed, was {type(value).__name__} {value!r}"])
+                raise InputError([f"{type(self).__name__}.{name} must be plain data (numbers, text, lists, dictionaries"
+                                  f" with text keys) to be saved or hashed, was {type(value).__name__} {value!r}"])
         return kept
 
     def recall(self, kept: dict[str, Any]) -> None:
         """Continue from :meth:`memory`."""
         for name in [name for name in vars(self) if name not in INTERNAL and name not in kept]:
             delattr(self, name)
-        vars(self).update(kept)
+        self.__dict__.update(kept)

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -44,8 +45,9 @@ def parquet_bytes(table: pd.DataFrame, schema_version: int) -> bytes:
 
 
 def read_runs(path: Any) -> pd.DataFrame:
-    """Return the table of runs of a Parquet file."""
-    return pq.read_table(path).to_pandas()
+    """Return the table of runs of a results folder, or of its Parquet file."""
+    path = Path(path)
+    return pq.read_table(path / "runs.parquet" if path.is_dir() else path).to_pandas()
 
 
 def table_digest(table: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from spirals.simulation.errors import InputError
 
-__all__ = ["Part", "describe", "parameter", "problems_of"]
+__all__ = ["Part", "allowed", "describe", "parameter", "problems_of"]
 
 
 def parameter(
@@ -70,13 +70,14 @@ def problems_of(part: Any) -> list[str]:
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
         for item in value if isinstance(value, tuple | list) else (value,):
-            if not _allowed(item, field.metadata):
+            if not allowed(item, field.metadata):
                 found.append(f"{field.name} must be {describe(field.metadata)}, was {item!r}")
                 break
     return found
 
 
-def _allowed(value: Any, metadata: Any) -> bool:
+def allowed(value: Any, metadata: Any) -> bool:
+    """Tell whether `value` lies in the range that a field's metadata declares; NaN and infinity never do."""
     choices = metadata.get("choices")
     if choices and isinstance(value, str):
         return value in choices

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import lean
 from spirals.simulation.state import ADL, CALL, FEES_ROW, FUND_ROW, LIQUIDATION, STEP, STEP_TOTAL, TRADE
 
 __all__ = ["Recorder", "Table", "record_step"]
@@ -92,7 +92,7 @@ class Recorder:
         self.trade_steps = [(int(step), int(count)) for step, count in arrays["trade_steps"]]
 
 
-@kernel
+@lean
 def record_step(accounts, positions, record, requirement, contracts, counts, out_steps, out_totals):
     """Write the state at the end of a step into its STEP rows and STEP_TOTAL row; clear `counts`."""
     out_total = out_totals[0]

@@ -104,7 +104,8 @@ def test_scripted_withdrawal_empties_the_book():
 
 
 def test_limit_and_market_orders_of_the_background_trade_with_each_other():
-    core = simulate(steps=50, depth=LinearDepth(notional_1pct=2e7), **dict(STILL, background=BackgroundFlow(order_rate=2.0)))
+    parts = dict(STILL, background=BackgroundFlow(order_rate=2.0))
+    core = simulate(steps=50, depth=LinearDepth(notional_1pct=2e7), **parts)
     lots = core.positions["lots"][:, 0]
     assert lots[BACKGROUND_ROW] == -lots[core.population.takers] != 0
     assert core.recorder.steps["traded_lots"].sum() > 0

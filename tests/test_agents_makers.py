@@ -52,7 +52,8 @@ class Quoting:
         orders = desk.orders[:n]
         self.book.match(desk.orders, np.arange(n), np.zeros((1, 1), np.int64))
         for k in range(n):
-            self.quotes[0, desk.owners[k]]["order_id"] = orders[k]["order_id"] if orders[k]["order_id"] > 0 else NO_ORDER
+            resting = orders[k]["order_id"]
+            self.quotes[0, desk.owners[k]]["order_id"] = resting if resting > 0 else NO_ORDER
         return orders.copy()
 
 
@@ -103,7 +104,8 @@ def test_a_depleted_quote_is_renewed():
     slot = int(maker.quotes[0, 0]["order_id"]) & 0xFFFFFF
     maker.book.slots[slot]["lots"] = 1
     orders = maker.act()
-    assert len(orders) == 1 and orders[0]["kind"] == OrderKind.REPLACE and orders[0]["lots"] == maker.quotes[0, 0]["lots"]
+    assert len(orders) == 1 and orders[0]["kind"] == OrderKind.REPLACE
+    assert orders[0]["lots"] == maker.quotes[0, 0]["lots"]
 
 
 def test_inventory_limit_leaves_only_the_reducing_side():

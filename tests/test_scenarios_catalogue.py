@@ -9,6 +9,7 @@ from spirals.scenarios.catalogue_index import CATALOGUE, find_file, names
 from spirals.scenarios.loader import resolve_scenario
 from spirals.scenarios.show import inputs_text
 from spirals.scenarios.study import study_cells
+from spirals.simulation.errors import InputError
 from spirals.simulation.parameters import Part
 
 
@@ -41,3 +42,21 @@ def test_the_same_seed_gives_the_same_outcomes_and_another_seed_others():
     scenario = load_scenario("flash-crash", {"steps": 20, "population.traders": 50})
     first, again, other = (run(scenario, seed).outcomes for seed in (1, 1, 2))
     assert str(first) == str(again) != str(other)
+
+
+def test_faults_of_several_files_of_the_user_are_told_together(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("bars.csv").write_text("open_time_ms,open,high,low,close\n1,100,90,95,-3\n2,nan,1,1,1\n")
+    Path("depth.csv").write_text("distance_bp,bid_notional\n1,5\n")
+    Path("mine.toml").write_text(
+        'extends = "black-thursday-2020"\nname = "mine"\n[outside_world]\nfile = "bars.csv"\n'
+        '[depth]\ntype = "FileDepth"\nfile = "depth.csv"\n[margin_calls]\ngrace_seconds = -1\n'
+    )
+    with pytest.raises(InputError) as caught:
+        load_scenario("mine.toml")
+    text = "\n".join(caught.value.problems)
+    assert "bars.csv, line 2" in text and "bars.csv, line 3" in text and "depth.csv: columns must be" in text
+    assert "out of range in mine.toml:9 margin_calls.grace_seconds" in text
+    Path("positions.csv").write_text("account,size\na,1\n")
+    with pytest.raises(InputError, match=r"positions\.csv: columns must be"):
+        load_scenario("calm", {"population.positions_file": "positions.csv"})

@@ -2,7 +2,7 @@
 
 from spirals.simulation.accounts.ledger import equity_of, to_atoms
 from spirals.simulation.accounts.requirement import initial_requirement, maintenance_requirement
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.state import Mode, Status
 
 __all__ = ["assess", "position_maintenance"]
@@ -11,7 +11,7 @@ MODE_ISOLATED = Mode.ISOLATED
 ACTIVE, CALLED, LIQUIDATING, CLOSED = Status.ACTIVE, Status.CALLED, Status.LIQUIDATING, Status.CLOSED
 
 
-@kernel
+@inlined
 def position_maintenance(position, mark, contract, brackets, grandfathered):
     """Return the maintenance margin [quote] of one position at `mark`."""
     lots = position["lots"]
@@ -24,7 +24,7 @@ def position_maintenance(position, mark, contract, brackets, grandfathered):
     return required
 
 
-@kernel
+@inlined
 def worst_case_initial(position, resting, mark, contract, brackets):
     """Return the initial margin [quote] of the larger exposure if resting orders of one side all fill."""
     up = abs(position["lots"] + resting["buy_lots"])
@@ -35,7 +35,7 @@ def worst_case_initial(position, resting, mark, contract, brackets):
     return initial_requirement(exposure * mark * contract["lot_size"], brackets)
 
 
-@kernel
+@lean
 def assess(accounts, positions, resting, record, contracts, requirement, grandfathered, rules, step,
            out_due, out_calls):
     """Value every account and compare it with its requirement.

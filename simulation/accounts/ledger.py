@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spirals.simulation.errors import ConservationError
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.state import FEES_ROW, Cause, Mode
 
 __all__ = ["apply_fill", "check_identities", "equity_of", "settle_trades", "to_atoms"]
@@ -23,13 +23,13 @@ MODE_ISOLATED = Mode.ISOLATED
 CAUSE_LIQUIDATION = Cause.LIQUIDATION
 
 
-@kernel
+@inlined
 def to_atoms(value):
     """Round an amount in atoms to the nearest integer, halves up."""
     return int(math.floor(value + 0.5))
 
 
-@kernel
+@lean
 def apply_fill(account, position, signed_lots, value, initial_rate, maintenance_rate):
     """Book `signed_lots` bought (+) or sold (-) for the signed `value` [atoms] (same sign).
 
@@ -54,7 +54,7 @@ def apply_fill(account, position, signed_lots, value, initial_rate, maintenance_
             position["collateral"] += aside
 
 
-@kernel
+@inlined
 def _close(account, position, signed_lots, value):
     """Close against the held lots; return the lots and value left over for opening."""
     held = position["lots"]
@@ -87,7 +87,7 @@ def _close(account, position, signed_lots, value):
     return signed_lots - signed_closing, value - closing_value
 
 
-@kernel
+@lean
 def settle_trades(trades, accounts, positions, contracts, requirement, out_steps):
     """Settle book trades: value, fees, and the executed lots and notional by cause.
 
@@ -125,14 +125,14 @@ def settle_trades(trades, accounts, positions, contracts, requirement, out_steps
     return len(trades)
 
 
-@kernel
+@inlined
 def _pay_fee(accounts, payer, fee):
     accounts[payer]["cash"] -= fee
     accounts[payer]["fees"] += fee
     accounts[FEES_ROW]["cash"] += fee
 
 
-@kernel
+@inlined
 def equity_of(account, positions, record, contracts):
     """Return wallet + collateral + unrealised profit at the mark [atoms] of one account row."""
     equity = account["cash"]

@@ -9,7 +9,7 @@ liquidation orders among them, cannot raise the exposure and pass.
 import math
 
 from spirals.simulation.accounts.requirement import affordable_notional, initial_requirement
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.order_book.queue_kernels import find_slot
 from spirals.simulation.order_book.records import NONE
 from spirals.simulation.state import Mode, OrderKind, OrderStatus, Reject, Status
@@ -23,7 +23,7 @@ CLOSED = Status.CLOSED
 MODE_ISOLATED = Mode.ISOLATED
 
 
-@kernel
+@lean
 def check_orders(orders, sequence, accounts, positions, resting, slots, pool, record, contracts, requirement,
                  pending, out_counts):
     """Accept, trim or reject the orders of a batch.
@@ -91,7 +91,7 @@ def check_orders(orders, sequence, accounts, positions, resting, slots, pool, re
     return 0
 
 
-@kernel
+@inlined
 def affordable_lots(account, exposure, position, market, contract, brackets):
     """Return the largest exposure [lots] that equity covers, given the margin of other positions."""
     size = market["mark"] * contract["lot_size"]

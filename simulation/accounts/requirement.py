@@ -4,12 +4,12 @@
 (Binance: "maintenance amount"; `venues.md` section 2.1).
 """
 
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import inlined
 
 __all__ = ["affordable_notional", "initial_requirement", "maintenance_requirement"]
 
 
-@kernel
+@inlined
 def bracket_of(notional, brackets):
     """Return the index of the bracket that contains `notional` [quote]."""
     k = 0
@@ -18,21 +18,21 @@ def bracket_of(notional, brackets):
     return k
 
 
-@kernel
+@inlined
 def initial_requirement(notional, brackets):
     """Return the initial margin [quote] of a position of `notional` [quote]."""
     row = brackets[bracket_of(notional, brackets)]
     return row["initial_rate"] * notional - row["initial_deduction"]
 
 
-@kernel
+@inlined
 def maintenance_requirement(notional, brackets):
     """Return the maintenance margin [quote] of a position of `notional` [quote]."""
     row = brackets[bracket_of(notional, brackets)]
     return row["maintenance_rate"] * notional - row["maintenance_deduction"]
 
 
-@kernel
+@inlined
 def affordable_notional(margin, brackets):
     """Return the largest notional [quote] whose initial margin does not exceed `margin` [quote]."""
     if margin <= 0.0:

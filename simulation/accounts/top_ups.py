@@ -1,6 +1,6 @@
 """Top-ups: money from finite outside wealth, which takes time to arrive."""
 
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import lean
 from spirals.simulation.state import Status
 
 __all__ = ["move_top_ups"]
@@ -8,7 +8,7 @@ __all__ = ["move_top_ups"]
 ACTIVE, CALLED, CLOSED = Status.ACTIVE, Status.CALLED, Status.CLOSED
 
 
-@kernel
+@lean
 def move_top_ups(accounts, requests, step, transfer_steps):
     """Start requested transfers and credit those that are due.
 

@@ -64,7 +64,7 @@ class Depth(Part, ABC):
     reference_volatility: float = parameter(0.0314, unit="per sqrt day", above=0, high=5,
                                             help="volatility at which the profile holds; .0314 is 60 % a year")
     flow_elasticity: float = parameter(0.3, low=0, high=10,
-                                       help="depth of a side falls as exp(-elasticity * recent fills / depth within 1 %)")
+                                       help="a side falls as exp(-elasticity * recent fills / depth within 1 %)")
     flow_memory_seconds: float = parameter(60.0, unit="s", above=0, high=36000, help="memory of recent fills")
     return_seconds: float = parameter(600.0, unit="s", above=0, high=360000,
                                       help="time constant with which withdrawn liquidity returns")
