@@ -15,12 +15,12 @@ import math
 
 import numpy as np
 
+from spirals.agents.draws import uniforms_of_rows
 from spirals.agents.orders import NO_ORDER, write_order
 from spirals.agents.rows import Behaviour, Response
 from spirals.simulation.accounts.requirement import affordable_notional, maintenance_requirement
 from spirals.simulation.kernel import kernel
 from spirals.simulation.order_book.queue_kernels import find_slot
-from spirals.simulation.randomness import uniforms
 from spirals.simulation.state import BUY, SELL, Cause, Kind, Mode, OrderKind, Status
 
 __all__ = ["MOST_ORDERS", "decide_traders", "trader_rule"]
@@ -47,13 +47,11 @@ def decide_traders(
     top_up_requests, orders, n, out_owners,
 ):
     """Let traders `first` .. `last` - 1 act; return the number of order rows."""
-    draws = np.empty((CHUNK, 2))
+    draws = np.empty((2, CHUNK))
+    work = np.empty((4, CHUNK), np.uint64)
     for start in range(first, last, CHUNK):
         stop = min(start + CHUNK, last)
-        for t in range(start, stop):  # drawn ahead: independent draws overlap in the processor
-            draws[t - start, 0], draws[t - start, 1] = uniforms(
-                key, step, traders[t]["account"], traders[t]["instrument"]
-            )
+        uniforms_of_rows(key, step, traders, start, stop, work, draws)
         for t in range(start, stop):
             trader = traders[t]
             account = trader["account"]
@@ -61,7 +59,7 @@ def decide_traders(
             resting = find_slot(slots, pool, trader["order_id"]) != 0
             did = trader_rule(
                 rule[0], trader, accounts[account], positions[account, i], record[i], contracts[i], requirement[i],
-                resting, seconds, draws[t - start, 0], draws[t - start, 1], orders[n],
+                resting, seconds, draws[0, t - start], draws[1, t - start], orders[n],
             )
             if did == ORDERED:
                 out_owners[n] = t

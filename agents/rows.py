@@ -32,12 +32,12 @@ TRADER = np.dtype([                # one leveraged trader in one instrument
     ("unit_lots", "i8"),           # size of one order of its own
     ("exit_price", "f8"),          # state: [quote] of the stop-loss or take-profit; 0 when none or spent
     ("trend_price", "f8"),         # state: [quote] moving average of the mark
+    ("target_leverage", "f8"),     # at the opening
+    ("horizon", "f8"),             # [s] memory of the trend, pace of leverage targeting
+    ("order_rate", "f8"),          # [1/s] orders of its own accord
+    ("call_hazard", "f8"),         # [1/s] of reacting at the call
     ("account", "i4"),
     ("instrument", "i4"),
-    ("target_leverage", "f4"),     # at the opening
-    ("horizon", "f4"),             # [s] memory of the trend, pace of leverage targeting
-    ("order_rate", "f4"),          # [1/s] orders of its own accord
-    ("call_hazard", "f4"),         # [1/s] of reacting at the call
     ("behaviour", "i1"),
     ("response", "i1"),
     ("hedged", "i1"),              # 1: the other leg is held outside (delta-neutral short)

@@ -196,7 +196,8 @@ class Simulation:
         sequence = self._sequence[:n_orders]
         check_orders(
             self.orders, sequence, self.accounts, self.positions, self.book.resting, self.book.slots, self.book.pool,
-            self.market.record, self.contracts, self.margin.table, self._pending, self._counts,
+            self.market.record, self.contracts, self.margin.table, self._pending, self._work_first, self._work_turn,
+            self._counts,
         )
         if self._beside_book:
             left = execute_beside_book(
@@ -274,6 +275,8 @@ class Simulation:
         self._work_score = np.zeros(n)
         self._work_rows = np.zeros(n, np.int64)
         self._pending = np.zeros((n, m, 2), np.int64)
+        self._work_first = np.full(n, -1, np.int64)
+        self._work_turn = np.zeros(capacity, np.int64)
         self._reducible = np.zeros((n, m), np.int64)
         self._counts = np.zeros(N_COUNTS, np.int64)
         self._liquidations = np.zeros(0, LIQUIDATION)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from agents_support import BTC, Desk, trader, trader_rule_row
 
+from spirals.agents.draws import uniforms_of_rows
 from spirals.agents.leveraged_trader import ASKED, IDLE, ORDERED, trader_rule
-from spirals.agents.rows import Behaviour, Response
+from spirals.agents.rows import TRADER, Behaviour, Response
+from spirals.simulation.randomness import stream_key, uniforms
 from spirals.simulation.state import BUY, SELL, Cause, Mode, OrderKind, Status
 
 
@@ -18,6 +20,16 @@ def decide(desk, row, first=0.5, second=0.5, resting=False, seconds=1.0, **rule)
         desk.requirement[0], resting, seconds, first, second, desk.orders[0],
     )
     return did, desk.orders[0]
+
+
+def test_draws_in_a_batch_are_those_of_the_single_actors():
+    rows = np.zeros(70, TRADER)
+    rows["account"], rows["instrument"] = np.arange(70) * 3 + 9, np.arange(70) % 3
+    key, out = stream_key(7, "traders"), np.zeros((2, 64))
+    for step in (0, 12345, 2**40 + 1):
+        uniforms_of_rows(key, step, rows, 5, 69, np.zeros((4, 64), np.uint64), out)
+        for k in range(64):
+            assert tuple(out[:, k]) == uniforms(key, step, int(rows["account"][5 + k]), int(rows["instrument"][5 + k]))
 
 
 def test_a_stop_loss_sells_everything_once_the_mark_is_below_it():

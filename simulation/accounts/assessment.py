@@ -1,6 +1,6 @@
 """Stage 3: every account against its requirement; calls are issued and due liquidations listed."""
 
-from spirals.simulation.accounts.ledger import equity_of, to_atoms
+from spirals.simulation.accounts.ledger import to_atoms
 from spirals.simulation.accounts.requirement import initial_requirement, maintenance_requirement
 from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.state import Mode, Status
@@ -57,31 +57,35 @@ def assess(accounts, positions, resting, record, contracts, requirement, grandfa
     due = 0
     calls = 0
     n_instruments = positions.shape[1]
+    atom = contracts[0]["atom"]
     for a in range(len(accounts)):
         account = accounts[a]
-        account["equity"] = equity_of(account, positions[a], record, contracts)
-        if account["margined"] == 0:
-            continue
+        equity = account["cash"]
         initial = 0.0
         maintenance = 0.0
-        atom = contracts[0]["atom"]
         short = False
         below = False
+        isolated = account["mode"] == MODE_ISOLATED
         for i in range(n_instruments):
             contract = contracts[i]
             mark = record[i]["mark"]
             position = positions[a, i]
+            own = position["collateral"] - position["cost"]
+            if position["lots"] != 0:
+                own += to_atoms(position["lots"] * (mark * contract["lot_value"]))
+            equity += own
             initial += worst_case_initial(position, resting[a, i], mark, contract, requirement[i])
             required = position_maintenance(position, mark, contract, requirement[i], grandfathered)
             maintenance += required
-            if account["mode"] == MODE_ISOLATED and position["lots"] != 0:
-                own = position["collateral"] - position["cost"] + to_atoms(
-                    position["lots"] * (mark * contract["lot_value"]))
+            if isolated and position["lots"] != 0:
                 short = short or own * atom < call_level * required
                 below = below or own * atom < liquidation_level * required
+        account["equity"] = equity
+        if account["margined"] == 0:
+            continue
         account["initial_margin"] = to_atoms(initial / atom)
         account["maintenance_margin"] = to_atoms(maintenance / atom)
-        if account["mode"] != MODE_ISOLATED:
+        if not isolated:
             short = maintenance > 0.0 and account["equity"] * atom < call_level * maintenance
             below = maintenance > 0.0 and account["equity"] * atom < liquidation_level * maintenance
         if not short:

@@ -21,74 +21,120 @@ REJECTED = OrderStatus.REJECTED
 MARGIN, TRIMMED, BLOCKED = Reject.MARGIN, Reject.TRIMMED, Reject.ACCOUNT_BLOCKED
 CLOSED = Status.CLOSED
 MODE_ISOLATED = Mode.ISOLATED
+UNCHECKED, ALONE, ONE_OF_SEVERAL = range(3)
 
 
 @lean
 def check_orders(orders, sequence, accounts, positions, resting, slots, pool, record, contracts, requirement,
-                 pending, out_counts):
+                 pending, work_first, work_turn, out_counts):
     """Accept, trim or reject the orders of a batch.
+
+    Only orders of the same account bear on each other. So accounts with one order are checked row by
+    row, which is kind to the memory, and the others afterwards in order of arrival.
 
     Parameters
     ----------
+    sequence : ndarray of shape (n_orders,), int64
+        Order of arrival of the first `n_orders` rows of `orders`.
     pending : ndarray of shape (n_accounts, n_instruments, 2), int64
         Scratch of zeros: lots accepted earlier in this batch (buys, sells); zeroed on exit.
+    work_first : ndarray of shape (n_accounts,), int64
+        Scratch of -1, restored on exit: first row of an account.
+    work_turn : ndarray of shape (>= n_orders,), int64
+        Scratch, overwritten: how each row is checked.
     out_counts : ndarray, int64
         Counters of the step: rejected and trimmed orders are added at 0 and 1.
     """
-    for k in range(len(sequence)):
-        order = orders[sequence[k]]
-        a = order["account"]
-        account = accounts[a]
-        kind = order["kind"]
-        if account["margined"] == 0 or order["reduce_only"] == 1 or kind in (CANCEL, CANCEL_ALL) or order["lots"] <= 0:
-            continue
-        i = order["instrument"]
-        side = 0 if order["side"] > 0 else 1
-        freed = 0  # lots that a replaced order takes off the same side
-        if kind == REPLACE:
-            slot = find_slot(slots, pool, order["target"])
-            if slot != NONE and slots[slot]["side"] == order["side"] and slots[slot]["account"] == a:
-                freed = slots[slot]["lots"]
-        signed = positions[a, i]["lots"]
-        buys = resting[a, i]["buy_lots"] + pending[a, i, 0]
-        sells = resting[a, i]["sell_lots"] + pending[a, i, 1]
-        if order["side"] > 0:
-            toward = signed + buys - freed
-            opposite = abs(signed - sells)
-        else:
-            toward = -signed + sells - freed
-            opposite = abs(signed + buys)
-        before = max(abs(signed + buys), abs(signed - sells))
-        lots = order["lots"]
-        if max(toward + lots, opposite) > before:
-            if account["status"] == CLOSED:
-                order["status"] = REJECTED
-                order["reason"] = BLOCKED
-                out_counts[0] += 1
-                continue
-            allowed = affordable_lots(account, before, positions[a, i], record[i], contracts[i], requirement[i])
-            allowed -= toward
-            if allowed < lots:
-                if allowed <= 0:
-                    order["status"] = REJECTED
-                    order["reason"] = MARGIN
-                    out_counts[0] += 1
-                    continue
-                lots = allowed
-                order["lots"] = lots
-                order["reason"] = TRIMMED
-                out_counts[1] += 1
-            size = record[i]["mark"] * contracts[i]["lot_size"]
-            exposure = max(toward + lots, opposite)
-            change = initial_requirement(exposure * size, requirement[i])
-            change -= initial_requirement(before * size, requirement[i])
-            account["initial_margin"] += int(math.ceil(change / contracts[i]["atom"]))
-        pending[a, i, side] += lots - freed
-    for k in range(len(sequence)):
-        order = orders[sequence[k]]
-        pending[order["account"], order["instrument"], 0] = 0
-        pending[order["account"], order["instrument"], 1] = 0
+    several = False
+    for row in range(len(sequence)):
+        order = orders[row]
+        work_turn[row] = UNCHECKED
+        if needs_margin(order, accounts):
+            first = work_first[order["account"]]
+            work_turn[row] = ALONE if first < 0 else ONE_OF_SEVERAL
+            if first < 0:
+                work_first[order["account"]] = row
+            else:
+                work_turn[first] = ONE_OF_SEVERAL
+                several = True
+    for row in range(len(sequence)):
+        if work_turn[row] != UNCHECKED:
+            order = orders[row]
+            work_first[order["account"]] = -1
+            if work_turn[row] == ALONE:
+                check_order(order, accounts, positions, resting, slots, pool, record, contracts, requirement, pending,
+                            out_counts)
+    if several:
+        for k in range(len(sequence)):
+            if work_turn[sequence[k]] == ONE_OF_SEVERAL:
+                order = orders[sequence[k]]
+                side = 0 if order["side"] > 0 else 1
+                added = check_order(order, accounts, positions, resting, slots, pool, record, contracts, requirement,
+                                    pending, out_counts)
+                pending[order["account"], order["instrument"], side] += added
+        for row in range(len(sequence)):
+            if work_turn[row] == ONE_OF_SEVERAL:
+                pending[orders[row]["account"], orders[row]["instrument"], 0] = 0
+                pending[orders[row]["account"], orders[row]["instrument"], 1] = 0
     return 0
+
+
+@inlined
+def needs_margin(order, accounts):
+    """Tell whether an order is subject to the check."""
+    kind = order["kind"]
+    return (
+        accounts[order["account"]]["margined"] == 1 and order["reduce_only"] == 0 and order["lots"] > 0
+        and kind != CANCEL and kind != CANCEL_ALL
+    )
+
+
+@inlined
+def check_order(order, accounts, positions, resting, slots, pool, record, contracts, requirement, pending, out_counts):
+    """Accept, trim or reject one order, in place; return the lots it may add to what rests on its side.
+
+    A replaced order makes room for its successor alone: what it gives back is not lent to other orders
+    of the batch, or several replacements of one order would give it back several times.
+    """
+    a = order["account"]
+    i = order["instrument"]
+    account = accounts[a]
+    side = order["side"]
+    freed = 0  # lots that a replaced order takes off the same side
+    if order["kind"] == REPLACE:
+        slot = find_slot(slots, pool, order["target"])
+        if slot != NONE and slots[slot]["side"] == side and slots[slot]["account"] == a:
+            freed = slots[slot]["lots"]
+    held = side * positions[a, i]["lots"]   # seen from the side of the order
+    buys = resting[a, i]["buy_lots"] + pending[a, i, 0]
+    sells = resting[a, i]["sell_lots"] + pending[a, i, 1]
+    mine = buys if side > 0 else sells
+    opposite = abs(held - (sells if side > 0 else buys))
+    toward = held + mine - freed
+    before = max(abs(held + mine), opposite)
+    lots = order["lots"]
+    if max(toward + lots, opposite) > before:
+        if account["status"] == CLOSED:
+            order["status"] = REJECTED
+            order["reason"] = BLOCKED
+            out_counts[0] += 1
+            return 0
+        allowed = affordable_lots(account, before, positions[a, i], record[i], contracts[i], requirement[i]) - toward
+        if allowed <= 0:
+            order["status"] = REJECTED
+            order["reason"] = MARGIN
+            out_counts[0] += 1
+            return 0
+        if allowed < lots:
+            lots = allowed
+            order["lots"] = lots
+            order["reason"] = TRIMMED
+            out_counts[1] += 1
+        size = record[i]["mark"] * contracts[i]["lot_size"]
+        exposure = max(toward + lots, opposite)
+        change = initial_requirement(exposure * size, requirement[i]) - initial_requirement(before * size, requirement[i])
+        account["initial_margin"] += int(math.ceil(change / contracts[i]["atom"]))
+    return max(lots - freed, 0)
 
 
 @inlined

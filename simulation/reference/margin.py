@@ -94,7 +94,8 @@ def check_orders(
                 after = worst_exposure(held + toward - freed + room, held - opposite)
             change = rates[i][0] * (after * size) - rates[i][0] * (before * size)
             account.initial_margin += math.ceil(change / instruments[i].atom)
-        open_lots[own] = toward + order["lots"] - freed
+        # What a replacement gives back is not lent to other orders: it might be replaced again.
+        open_lots[own] = toward + max(order["lots"] - freed, 0)
     return rejected, trimmed
 
 
