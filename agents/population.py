@@ -31,7 +31,7 @@ class Population(Part):
     """Leveraged traders, drawn from stated distributions or read from a positions file.
 
     Longs and shorts are drawn separately and each add up to the open interest exactly. The default
-    leverage is the fit to Hyperliquid, 15 December 2025 (lognormal, median 3.7, sigma .61). Numbers
+    leverage is the fit to Hyperliquid, 15 December 2025 (PANews; lognormal, median 3.7, sigma .61). Numbers
     marked *assumption* lack good evidence and should be swept.
     """
 
@@ -55,7 +55,7 @@ class Population(Part):
     leverage_multiplier: float = parameter(1.0, unit="x", above=0, high=20,
                                            help="lever on all leverage, within the limit")
     neutral_share: float = parameter(0.5, unit="fraction of shorts", low=0, high=1,
-                                     help="delta-neutral shorts, hedged outside [assumption]")
+                                     help="delta-neutral, hedged outside; answer calls with money [assumption]")
     neutral_leverage: float = parameter(3.0, unit="x", low=1, high=200, help="highest leverage of these")
     entry_range: float = parameter(0.04, unit="fraction of the opening mark", low=0, below=0.9,
                                    help="half-width of entry prices before the opening [assumption]")

@@ -89,7 +89,7 @@ def run_scenario(
     for name in ("", *dict.fromkeys(twins)):
         switches: Any = TWINS[name][1] if name else {}
         setup = dataclasses.replace(scenario, engine=dataclasses.replace(scenario.engine, **switches))
-        model = SpiralModel(setup=setup, rng=seed)
+        model = SpiralModel(setup=setup, rng=seed, collect_every=0)
         model.run()
         records[name] = model.core.record()
     own = records.pop("")

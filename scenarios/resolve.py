@@ -18,8 +18,7 @@ from spirals.scenarios.schema import MISSING, FieldSchema, Schema, Unknown
 from spirals.scenarios.values import Mismatch, convert, described, part_slot
 from spirals.simulation.errors import InputError
 from spirals.simulation.market.data_files import resolve_data_file
-from spirals.simulation.parameters import allowed
-from spirals.simulation.parameters import describe
+from spirals.simulation.parameters import allowed, describe
 
 __all__ = ["Resolver", "is_file_field", "is_slot", "nested_parts", "part_schema", "slot_names"]
 

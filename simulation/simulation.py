@@ -237,7 +237,7 @@ class Simulation:
         """Close the step: transfers, funding, identities, recorder; prepare the next step's rows."""
         counts = self._counts
         counts[TOPPED_UP] = move_top_ups(
-            self.accounts, self.population.top_up_requests, self.step_index, self._transfer_steps
+            self.accounts, self.positions, self.population.top_up_requests, self.step_index, self._transfer_steps
         )
         self.market.pay_funding(self.accounts, self.positions, self.contracts)
         if self._beside_book:

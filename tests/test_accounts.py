@@ -144,15 +144,24 @@ def test_grace_delays_liquidation_but_not_the_call():
 
 
 def test_top_up_is_limited_by_outside_wealth_and_arrives_after_the_transfer_time():
-    accounts, _ = ledger(1)
+    accounts, positions = ledger(1)
     accounts["outside_wealth"] = 300
     requests = np.array([500], np.int64)
-    assert move_top_ups(accounts, requests, 10, 3) == 0
+    assert move_top_ups(accounts, positions, requests, 10, 3) == 0
     assert accounts[0]["in_transfer"] == 300 and requests[0] == 0
-    assert move_top_ups(accounts, requests, 12, 3) == 0
-    assert move_top_ups(accounts, requests, 13, 3) == 300
+    assert move_top_ups(accounts, positions, requests, 12, 3) == 0
+    assert move_top_ups(accounts, positions, requests, 13, 3) == 300
     assert accounts[0]["cash"] == 1_000_300 and accounts[0]["deposits"] == 1_000_300
-    check_identities(accounts, np.zeros((1, 1), POSITION))
+    check_identities(accounts, positions)
+
+
+def test_top_up_of_an_isolated_account_reaches_the_position_that_needs_it():
+    accounts, positions = ledger(1, mode=Mode.ISOLATED)
+    fill(accounts, positions, 0, 10, 100)
+    accounts["outside_wealth"] = 300
+    move_top_ups(accounts, positions, np.array([300], np.int64), 10, 0)
+    assert positions[0, 0]["collateral"] == 100 + 300
+    assert accounts[0]["cash"] == 1_000_000 - 100
 
 
 def test_equity_counts_wallet_collateral_and_unrealised_profit():

@@ -18,7 +18,7 @@ DEPTH = LinearDepth(notional_1pct=1e7)
 
 
 def test_glft_quotes_of_the_avellaneda_stoikov_setting():
-    # gamma .1, A 140, k 1.5, sigma 2 (theory reference, section 6): c1 = 10 ln(1 + 1/15) = .645385,
+    # gamma .1, A 140, k 1.5, sigma 2 (Avellaneda and Stoikov 2008): c1 = 10 ln(1 + 1/15) = .645385,
     # c2 = sqrt(.1 / 420 * (16/15)^16) = .0258578; half-spread = c1 + c2 (sigma/2 = 1), skew = 2 c2.
     c1 = 10 * math.log(16 / 15)
     c2 = math.sqrt(0.1 / 420 * (16 / 15) ** 16)

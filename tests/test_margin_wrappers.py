@@ -72,7 +72,7 @@ def test_missing_volatility_is_a_fault_and_not_a_low_rate():
 
 
 def test_ewma_step_response_of_the_margin_matches_the_closed_form():
-    # theory, section 4: lambda .97, volatility doubles: 1.193 / 1.337 / 1.539 after 5 / 10 / 20 days
+    # sqrt(k^2 - (k^2 - 1) lambda^t), lambda .97, k 2: 1.193 / 1.337 / 1.539 after 5 / 10 / 20 days
     decay, factor, base = 0.97, 2.0, 0.01
     variance, volatilities = base**2, [base]
     for _ in range(20):

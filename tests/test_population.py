@@ -84,7 +84,7 @@ def test_leverage_is_lognormal_where_no_limit_binds():
     drawn = np.array([use_of_limit(0, x, 0.5, 3.7, 0.61, ROUNDS, 1e6) for x in u])
     assert np.median(drawn) == pytest.approx(3.7, rel=1e-3)
     assert np.log(drawn).std() == pytest.approx(0.61, rel=5e-3)
-    # The fit's bands (model notes, section 3): 0-3x 36 %, 3-7x 48 %, above 7x 15 %.
+    # Shares of notional on Hyperliquid, 15 December 2025 (PANews): 0-3x 36 %, 3-7x 48 %, above 7x 15 %.
     assert (drawn < 3).mean() == pytest.approx(0.36, abs=0.01)
     assert (drawn > 7).mean() == pytest.approx(0.15, abs=0.01)
 

@@ -10,6 +10,7 @@ from spirals.simulation import randomness
 from spirals.simulation.accounts.margin_calls import MarginCalls
 from spirals.simulation.liquidation.mechanism import LiquidationMechanism
 from spirals.simulation.liquidation.waterfall import LossWaterfall
+from spirals.simulation.market.constant import ConstantPrice
 from spirals.simulation.market.funding import Funding
 from spirals.simulation.market.geometric_brownian import GeometricBrownian
 from spirals.simulation.market.price_feed import PriceFeed
@@ -17,7 +18,20 @@ from spirals.simulation.market.volatility import VolatilityEstimator
 from spirals.simulation.reference import random_numbers
 from spirals.simulation.reference.venue import ReferenceVenue
 from spirals.simulation.simulation import Simulation
-from spirals.simulation.state import ACCOUNT, ADL, LIQUIDATION, ORDER, POSITION, TRADE, Cause
+from spirals.simulation.state import (
+    ACCOUNT,
+    ADL,
+    BUY,
+    FIRST_ROW,
+    LIQUIDATION,
+    ORDER,
+    POSITION,
+    TRADE,
+    Cause,
+    Kind,
+    OrderKind,
+    Status,
+)
 
 COUNTS = ("rounds", "hit_bound", "calls", "liquidations", "liquidated_accounts", "adl_events", "rejected", "trimmed")
 MONEY = ("bad_debt", "fund", "fees", "uncovered", "margin_locked", "maintenance_locked", "topped_up")
@@ -86,6 +100,8 @@ class Twin:
             if name != "pad":
                 mine = [int(getattr(account, name)) for account in plain.accounts]
                 assert compiled.accounts[name].tolist() == mine, f"step {step}: {name}"
+        in_liquidation = compiled.accounts["status"] == Status.LIQUIDATING
+        assert ((compiled.accounts["event"] >= 0) == in_liquidation).all()
         for name in POSITION.names:
             if name != "entry_rate":
                 mine = [[getattr(p, name) for p in account.positions] for account in plain.accounts]
@@ -163,6 +179,38 @@ def test_the_compared_crashes_contain_every_layer_of_the_waterfall():
         for name in counts:
             counts[name] += sum(row.get(name, 0.0) for row in twin.reference.totals)
     assert all(counts.values()), counts
+
+
+class Scripted(ToyPopulation):
+    """One account without positions, and a script of orders per step: (kind, lots, whether it replaces)."""
+
+    def __init__(self, script, cash):
+        super().__init__(1)
+        self.script, self.cash = script, cash
+
+    def open(self, simulation):
+        simulation.accounts[FIRST_ROW]["margined"] = 1
+        simulation.accounts[FIRST_ROW]["cash"] = simulation.accounts[FIRST_ROW]["deposits"] = self.cash
+
+    def decide(self, simulation, orders):
+        rows = self.script.get(simulation.step_index, ())
+        for k, (kind, lots) in enumerate(rows):
+            orders[k] = np.zeros(1, ORDER)[0]
+            orders[k]["kind"], orders[k]["lots"], orders[k]["side"], orders[k]["price_ticks"] = kind, lots, BUY, 900
+            orders[k]["account"], orders[k]["event"], orders[k]["arrival"] = FIRST_ROW, -1, 1000 * k
+            orders[k]["origin"], orders[k]["target"] = Kind.TRADER, self.last_ids[FIRST_ROW, 0]
+        return len(rows)
+
+
+def test_replacing_one_order_many_times_in_a_batch_does_not_lend_its_margin_to_others():
+    # Every replacement gives back 99 lots; only the resting order's 100 lots exist.
+    shrink = [(OrderKind.REPLACE, 1)] * 5
+    population = Scripted({1: [(OrderKind.LIMIT, 100)], 2: [*shrink, (OrderKind.LIMIT, 480)]}, cash=600_000)
+    simulation = Simulation(toy_setup(outside_world=ConstantPrice(price=1000.0), steps=5), population, 0)
+    simulation.run(3)
+    account = simulation.accounts[FIRST_ROW]
+    assert simulation.recorder.totals["trimmed"].sum() == 1
+    assert 0 < account["initial_margin"] <= account["equity"] == 600_000
 
 
 def test_the_two_statements_of_the_random_numbers_agree():

@@ -34,7 +34,7 @@ class StandIn:
 
     made: list = []  # noqa: RUF012 (shared on purpose)
 
-    def __init__(self, setup, rng):
+    def __init__(self, setup, rng, collect_every=1):
         self.setup, self.seed, self.core = setup, rng, self
         self.made.append(setup)
 

@@ -86,10 +86,11 @@ def assess(accounts, positions, resting, record, contracts, requirement, grandfa
         account["initial_margin"] = to_atoms(initial / atom)
         account["maintenance_margin"] = to_atoms(maintenance / atom)
         if not isolated:
-            short = maintenance > 0.0 and account["equity"] * atom < call_level * maintenance
-            below = maintenance > 0.0 and account["equity"] * atom < liquidation_level * maintenance
+            short = maintenance > 0.0 and equity * atom < call_level * maintenance
+            below = maintenance > 0.0 and equity * atom < liquidation_level * maintenance
         if not short:
             account["call_step"] = -1
+            account["event"] = -1  # what may follow later is another liquidation
             if account["status"] == CALLED or account["status"] == LIQUIDATING:
                 account["status"] = ACTIVE
             continue
@@ -99,7 +100,7 @@ def assess(accounts, positions, resting, record, contracts, requirement, grandfa
                 account["status"] = CALLED
             out_calls[calls]["step"] = step
             out_calls[calls]["account"] = a
-            out_calls[calls]["equity"] = account["equity"] * atom
+            out_calls[calls]["equity"] = equity * atom
             out_calls[calls]["requirement"] = maintenance
             calls += 1
         expired = step - account["call_step"] >= grace_steps

@@ -132,7 +132,8 @@ def check_order(order, accounts, positions, resting, slots, pool, record, contra
             out_counts[1] += 1
         size = record[i]["mark"] * contracts[i]["lot_size"]
         exposure = max(toward + lots, opposite)
-        change = initial_requirement(exposure * size, requirement[i]) - initial_requirement(before * size, requirement[i])
+        required = initial_requirement(before * size, requirement[i])
+        change = initial_requirement(exposure * size, requirement[i]) - required
         account["initial_margin"] += int(math.ceil(change / contracts[i]["atom"]))
     return max(lots - freed, 0)
 

@@ -1,7 +1,7 @@
 """Requirement of one position: bracket lookup, with deductions that keep it continuous in notional.
 
 ``requirement(N) = rate_k * N - deduction_k`` in the bracket k that holds the notional N
-(Binance: "maintenance amount"; `venues.md` section 2.1).
+(Binance's documentation calls the deduction "maintenance amount").
 """
 
 from spirals.simulation.kernel import inlined

@@ -1,16 +1,20 @@
 """Top-ups: money from finite outside wealth, which takes time to arrive."""
 
-from spirals.simulation.kernel import lean
-from spirals.simulation.state import Status
+from spirals.simulation.kernel import inlined, lean
+from spirals.simulation.state import Mode, Status
 
 __all__ = ["move_top_ups"]
 
-ACTIVE, CALLED, CLOSED = Status.ACTIVE, Status.CALLED, Status.CLOSED
+ACTIVE, CLOSED = Status.ACTIVE, Status.CLOSED
+ISOLATED = Mode.ISOLATED
 
 
 @lean
-def move_top_ups(accounts, requests, step, transfer_steps):
+def move_top_ups(accounts, positions, requests, step, transfer_steps):
     """Start requested transfers and credit those that are due.
+
+    Money for an isolated account goes to the collateral of its largest position, where it is needed;
+    otherwise, and without a position, to the wallet.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ def move_top_ups(accounts, requests, step, transfer_steps):
                 account["transfer_step"] = step + transfer_steps
         requests[a] = 0
         if account["transfer_step"] >= 0 and step >= account["transfer_step"]:
-            account["cash"] += account["in_transfer"]
+            _credit(account, positions[a], account["in_transfer"])
             account["deposits"] += account["in_transfer"]
             credited += account["in_transfer"]
             account["in_transfer"] = 0
@@ -43,3 +47,18 @@ def move_top_ups(accounts, requests, step, transfer_steps):
             if account["status"] == CLOSED:
                 account["status"] = ACTIVE
     return credited
+
+
+@inlined
+def _credit(account, positions, amount):
+    largest = -1
+    if account["mode"] == ISOLATED:
+        for i in range(len(positions)):
+            if positions[i]["lots"] != 0 and (
+                largest < 0 or abs(positions[i]["cost"]) > abs(positions[largest]["cost"])
+            ):
+                largest = i
+    if largest < 0:
+        account["cash"] += amount
+    else:
+        positions[largest]["collateral"] += amount

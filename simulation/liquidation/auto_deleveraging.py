@@ -1,8 +1,8 @@
 """Auto-deleveraging: the other side of a bankrupt position is cut, most profitable and levered first.
 
-Rank: profit (as a fraction of the cost of the position) times effective leverage, as Binance,
-BitMEX and Bybit describe (`venues.md` sections 2.1, 2.2 and 2.4). The lots change hands at the
-bankruptcy price, without a fee and without touching the book.
+Rank: profit (as a fraction of the cost of the position) times effective leverage, much as the
+documentation of Binance (article 360033525471), BitMEX (auto-deleveraging) and Bybit (help, 5 November
+2025) describes. The lots change hands at the bankruptcy price, without a fee and without touching the book.
 """
 
 import numpy as np

@@ -17,8 +17,8 @@ class LiquidationMechanism(Part):
     the mark, but never worse than what the insurance fund can still make good: beyond that price
     auto-deleveraging is the next layer, not the book.
 
-    Venue rules (`venues.md` sections 2.1 and 3.2): Binance sends one IOC and takes over the rest;
-    Hyperliquid sells 20 % first above 100,000 USDC, then waits 30 s.
+    Rules by the venues' documentation: Binance sends one IOC and takes over the rest; Hyperliquid
+    sells 20 % first above 100,000 USDC, then waits 30 s.
     """
 
     size: str = parameter("full", choices=SIZES, help="share of the position per order")

@@ -2,7 +2,7 @@
 
 *Shadow* orders (twin T1) pay what a walk through the other side of the book would have cost, after
 the lots that earlier shadow orders would have consumed and that have not refilled yet, but leave
-the book alone. *Transfer* orders (twin T2) are filled at the mark. `model-notes.md` section 1.4.
+the book alone. *Transfer* orders (twin T2) are filled at the mark.
 """
 
 import math

@@ -9,7 +9,7 @@ __all__ = ["LossWaterfall"]
 
 @dataclasses.dataclass(frozen=True)
 class LossWaterfall(Part):
-    """Remaining margin, then the liquidation fee, the insurance fund, then auto-deleveraging.
+    """Losses are paid from remaining margin, then the liquidation fee, the insurance fund, then auto-deleveraging.
 
     With `auto_deleveraging` off the fund takes the position over at the bankruptcy price and may go
     negative: the venue itself pays, reported as uncovered loss.

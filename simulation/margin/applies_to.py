@@ -33,13 +33,13 @@ class AppliesToState:
 
 @dataclasses.dataclass(frozen=True)
 class AppliesTo(Wrapper):
-    """The chosen rate from `inner`, the other one from `base`."""
+    """Initial or maintenance rate from `inner`, as `which` says; the other one from `base`."""
 
     base: MarginPolicy = parameter(help="the policy that gives the other rate")
     which: str = parameter("initial", choices=("initial", "maintenance", "both"), help="the rate that `inner` gives")
 
     @property
-    def monotone_in_volatility(self) -> bool:
+    def monotone_in_volatility(self) -> bool:  # type: ignore[override]  # follows from the inner policy
         return self.inner.monotone_in_volatility and self.base.monotone_in_volatility
 
     def problems(self) -> list[str]:

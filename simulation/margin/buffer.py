@@ -2,7 +2,8 @@
 
 Formula, a play operator with M the inner rate: ``charged_t = clip(charged_{t-1}, M_t, (1 + size) * M_t)``, for the
 initial and the maintenance rate. From a trough to a peak with ratio R >= 1 + size the charged peak-to-trough ratio is
-exactly R / (1 + size). Source: EMIR RTS 153/2013, Art. 28(1)(a), size 25 %; the law is derived in the project's notes.
+exactly R / (1 + size): falling, the charge ends at (1 + size) times the trough; rising, at the peak itself.
+Source: EMIR RTS 153/2013, Art. 28(1)(a), size 25 %.
 """
 
 import dataclasses

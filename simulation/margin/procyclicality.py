@@ -58,7 +58,7 @@ class Procyclicality(Wrapper):
     scale: float = parameter(1.0, unit="factor", above=0, help="for equal_mean, from data before the event")
 
     @property
-    def monotone_in_volatility(self) -> bool:
+    def monotone_in_volatility(self) -> bool:  # type: ignore[override]  # follows from the inner policy
         # A higher volatility at the opening lowers the factor of equal_start for the whole run.
         return self.inner.monotone_in_volatility and self.normalisation != "equal_start"
 

@@ -31,7 +31,7 @@ class Wrapper(MarginPolicy):
     inner: MarginPolicy = parameter(help="the policy whose requirement is changed")
 
     @property
-    def monotone_in_volatility(self) -> bool:
+    def monotone_in_volatility(self) -> bool:  # type: ignore[override]  # follows from the inner policy
         return self.inner.monotone_in_volatility
 
     def problems(self) -> list[str]:

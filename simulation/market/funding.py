@@ -29,7 +29,8 @@ class Funding(Part):
     ----------
     kind : {"premium_clamp", "none"}
     interest_rate, clamp, cap : float
-        [fraction per interval] The cap of 0.3 % is 0.75 times a maintenance rate of 0.4 %.
+        [fraction per interval] The cap of 0.3 % is 0.75 times a maintenance rate of 0.4 % (Binance's rule,
+        from memory).
     interval_seconds : float
         [s] At most a day.
     """

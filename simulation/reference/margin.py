@@ -45,7 +45,7 @@ def assess(
     else:
         tests = [(account.equity * atom, maintenance)] if maintenance > 0 else []
     if not any(equity < rules.call_level * need for equity, need in tests):
-        account.call_step = -1
+        account.call_step = account.event = -1
         if account.status in (Status.CALLED, Status.LIQUIDATING):
             account.status = Status.ACTIVE
         return False, False

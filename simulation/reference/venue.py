@@ -285,7 +285,11 @@ class ReferenceVenue:
                 account.outside_wealth -= amount
                 account.in_transfer, account.transfer_step = amount, self.step_index + delay
             if 0 <= account.transfer_step <= self.step_index:
-                account.cash += account.in_transfer
+                held = [position for position in account.positions if position.lots]
+                if account.isolated and held:  # where it is needed
+                    max(held, key=lambda position: abs(position.cost)).collateral += account.in_transfer
+                else:
+                    account.cash += account.in_transfer
                 account.deposits += account.in_transfer
                 credited += account.in_transfer
                 account.in_transfer, account.transfer_step = 0, -1
