@@ -81,9 +81,10 @@ def test_depth_that_vanished_still_has_a_half_life():
     assert recovery_half_life(np.array([10.0, 0.0, 0.0, 4.0, 5.0]), 1.0, logarithmic=False) == 3.0
 
 
-def test_depth_left_is_the_minimum_over_the_median_of_the_first_minute():
-    depth = np.array([90.0, 100.0, 110.0, 25.0, 60.0])
-    assert depth_left(depth, step_seconds=30.0) == 0.25
+def test_depth_left_is_the_lowest_one_minute_mean_over_the_median_of_the_first_minute():
+    depth = np.array([90.0, 100.0, 110.0, 25.0, 60.0])  # lowest mean of two rows of 30 s: (25 + 60) / 2
+    assert depth_left(depth, step_seconds=30.0) == pytest.approx(0.425)
+    assert depth_left(depth, step_seconds=60.0) == pytest.approx(25.0 / 95.0)
     assert math.isnan(depth_left(np.zeros(4), 1.0))
 
 

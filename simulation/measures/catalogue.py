@@ -112,7 +112,7 @@ _MARGIN = {
 
 _LIQUIDITY = {
     **{
-        f"depth_{side}_left_{band}": f"lowest {side} depth within {band} of the mid over that "
+        f"depth_{side}_left_{band}": f"lowest one-minute mean of {side} depth within {band} of the mid over that "
         "of the first minute [fraction]; NaN without depth before"
         for side in ("bid", "ask")
         for band in BANDS

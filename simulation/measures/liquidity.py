@@ -14,6 +14,7 @@ __all__ = [
 
 BANDS = ("10bp", "50bp", "1pct")  # bands of STEP.depth_bid and STEP.depth_ask, from the mid
 BEFORE_SECONDS = 60.0  # chosen: depth "before" is the median of the first minute
+MEAN_SECONDS = 60.0    # chosen: published figures are snapshots per minute
 
 
 def book_depth(record: RunRecord, band: int, side: str = "bid", instrument: int = 0) -> Series:
@@ -22,7 +23,10 @@ def book_depth(record: RunRecord, band: int, side: str = "bid", instrument: int 
 
 
 def depth_left(depth: Series, step_seconds: float, before_seconds: float = BEFORE_SECONDS) -> float:
-    """Return the lowest depth over the depth before [fraction].
+    """Return the lowest one-minute mean of depth over the depth before [fraction].
+
+    Single seconds in which a side was empty are common in a crash and are not what published figures
+    (snapshots per minute) show; :func:`one_sided_share` counts them.
 
     Parameters
     ----------
@@ -36,11 +40,13 @@ def depth_left(depth: Series, step_seconds: float, before_seconds: float = BEFOR
     Returns
     -------
     float
-        At least 0 and, since the first rows count in both, about 1 at most; NaN when there was no
-        depth before.
+        At least 0; NaN when there was no depth before.
     """
     before = _before(depth, step_seconds, before_seconds)
-    return float(depth.min()) / before if before > 0.0 else math.nan
+    window = min(len(depth), max(1, round(MEAN_SECONDS / step_seconds)))
+    total = np.concatenate(([0.0], np.cumsum(depth)))
+    lowest = float((total[window:] - total[:-window]).min()) / window
+    return max(lowest, 0.0) / before if before > 0.0 else math.nan
 
 
 def max_relative_spread(spread: Series, mid: Series) -> float:
