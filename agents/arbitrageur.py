@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spirals.agents.orders import write_order
 from spirals.agents.rows import ARBITRAGEUR, ARBITRAGEUR_RULE
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.parameters import Part, parameter
 from spirals.simulation.randomness import uniform
 from spirals.simulation.state import BUY, SELL, Cause, Kind, OrderKind, Status
@@ -69,7 +69,7 @@ def arbitrageur_rows(
     return rows
 
 
-@kernel
+@lean
 def decide_arbitrageurs(
     first, last, rule, arbitrageurs, accounts, positions, record, contracts, requirement, step, key, orders, n,
     out_owners,
@@ -89,7 +89,7 @@ def decide_arbitrageurs(
     return n
 
 
-@kernel
+@inlined
 def arbitrageur_rule(rule, arbitrageur, account, position, market, contract, initial_rate, step, key, orders, n):
     """Write at most one order in row `n`; return the next free row."""
     if account["status"] >= LIQUIDATING:
@@ -116,7 +116,7 @@ def arbitrageur_rule(rule, arbitrageur, account, position, market, contract, ini
     return n + 1
 
 
-@kernel
+@inlined
 def hedge_outside(arbitrageur, order, index, lot_size):
     """Offset the fills of one order outside at the index; the row is modified in place."""
     bought = order["side"] * order["filled_lots"]

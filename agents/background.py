@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from spirals.agents.orders import NO_ORDER, open_lots, write_order
 from spirals.agents.rows import BACKGROUND_RULE, FLOW, PLACE
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.market.depth import Depth
 from spirals.simulation.parameters import Part, parameter
 from spirals.simulation.randomness import exponential, poisson_quantile, uniforms
@@ -109,7 +109,7 @@ def flow_rows(flow: BackgroundFlow, depths: list[Depth]) -> NDArray[Any]:
     return rows
 
 
-@kernel
+@lean
 def decide_background(
     first, last, rules, flows, places, record, contracts, slots, pool, step, seconds, keys, depth_factor,
     flow_notional, takers, orders, n, out_owners,
@@ -123,7 +123,7 @@ def decide_background(
     return n
 
 
-@kernel
+@inlined
 def background_rule(
     i, rule, flow, places, market, contract, slots, pool, step, seconds, keys, depth_factor, flow_notional,
     takers, orders, n, out_owners,
@@ -152,7 +152,7 @@ def background_rule(
     return scripted_orders(i, rule, market, contract, flow_notional, seconds, takers, orders, n, out_owners)
 
 
-@kernel
+@inlined
 def count_fills(flow, places, slots, pool, quote_per_lot, memory):
     """Update open lots of all places and the recent fills of each side."""
     sold = 0
@@ -173,7 +173,7 @@ def count_fills(flow, places, slots, pool, quote_per_lot, memory):
     flow["bought_from"] = flow["bought_from"] * memory + bought * quote_per_lot
 
 
-@kernel
+@inlined
 def withdraw(rule, flow, ratio, seconds):
     """Move the depth multipliers: down at once, up with the time constant of returning liquidity."""
     calm = min(1.0, math.pow(ratio, -rule["volatility_elasticity"]))
@@ -185,7 +185,7 @@ def withdraw(rule, flow, ratio, seconds):
     flow["ask_depth"] = ask if ask < flow["ask_depth"] else flow["ask_depth"] + back * (ask - flow["ask_depth"])
 
 
-@kernel
+@inlined
 def renew_places(
     i, rule, flow, places, market, contract, slots, reference, step, seconds, key, depth_factor, orders, n, out_owners,
 ):
@@ -231,7 +231,7 @@ def renew_places(
     return n
 
 
-@kernel
+@inlined
 def new_limit_order(place, u, reference, contract, key, step, actor):
     """Return price [ticks] and lots of a new order: log-distance uniform in the stratum, size 0.5-1.5 x mean."""
     if place["nearest"] > 0.0:
@@ -246,7 +246,7 @@ def new_limit_order(place, u, reference, contract, key, step, actor):
     return price, lots
 
 
-@kernel
+@inlined
 def market_orders(i, rule, flow, market, contract, ratio, step, seconds, key, takers, orders, n, out_owners):
     """Write Poisson market orders, biased toward closing the gap between index and mid."""
     rate = rule["order_rate"] * math.pow(ratio, rule["activity_elasticity"]) * seconds
@@ -263,7 +263,7 @@ def market_orders(i, rule, flow, market, contract, ratio, step, seconds, key, ta
     return n
 
 
-@kernel
+@inlined
 def scripted_orders(i, rule, market, contract, notional, seconds, takers, orders, n, out_owners):
     """Write scripted order flow [quote, signed] of this step, evenly spread over it."""
     lots = int(abs(notional) / (market["mid"] * contract["lot_size"]) + 0.5)
@@ -275,7 +275,7 @@ def scripted_orders(i, rule, market, contract, notional, seconds, takers, orders
     return n
 
 
-@kernel
+@inlined
 def write_taker(rule, market, contract, i, side, lots, arrival, takers, orders, n, out_owners):
     """Write one market order with the band as its limit; return the next free row."""
     if lots <= 0:

@@ -21,7 +21,7 @@ from spirals.agents.orders import NO_ORDER, note_resting
 from spirals.agents.population import Population
 from spirals.agents.queue import OrderQueue
 from spirals.simulation.contracts import Instrument
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import lean
 from spirals.simulation.market.depth import Depth
 from spirals.simulation.randomness import stream_key
 from spirals.simulation.state import FIRST_ROW, ORDER, Kind, OrderKind, OrderStatus
@@ -260,7 +260,7 @@ class Agents:
         )
 
 
-@kernel
+@lean
 def learn(orders, ends, owners, places, quotes, traders, arbitrageurs, record, contracts):
     """Store ids of resting orders with the places, quotes and traders that sent them."""
     for k in range(ends[0], ends[1]):

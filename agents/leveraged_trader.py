@@ -19,7 +19,7 @@ from spirals.agents.draws import uniforms_of_rows
 from spirals.agents.orders import NO_ORDER, write_order
 from spirals.agents.rows import Behaviour, Response
 from spirals.simulation.accounts.requirement import affordable_notional, maintenance_requirement
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import inlined, kernel
 from spirals.simulation.order_book.queue_kernels import find_slot
 from spirals.simulation.state import BUY, SELL, Cause, Kind, Mode, OrderKind, Status
 
@@ -69,7 +69,7 @@ def decide_traders(
     return n
 
 
-@kernel
+@inlined
 def trader_rule(
     rule, trader, account, position, market, contract, brackets, resting, seconds, first, second, out_order,
 ):
@@ -117,14 +117,14 @@ def trader_rule(
     return trade_around(rule, trader, position, market, contract, resting, seconds, first, second, out_order)
 
 
-@kernel
+@inlined
 def reached_exit(trader, mark, lots):
     """Tell whether the mark has passed the trader's stop-loss (against it) or take-profit (in its favour)."""
     gain = (mark - trader["exit_price"]) * lots
     return gain <= 0.0 if trader["behaviour"] == STOPPING else gain >= 0.0
 
 
-@kernel
+@inlined
 def near_call(rule, account, position, lot):
     """Tell whether a call is so near that the hazard counts; cheap, never false by mistake.
 
@@ -136,7 +136,7 @@ def near_call(rule, account, position, lot):
     return equity - account["maintenance_margin"] <= FAR * rule["call_distance"] * abs(value)
 
 
-@kernel
+@inlined
 def before_call(rule, trader, account, position, market, contract, brackets, seconds, u, when, out_order):
     """React to a near call with the hazard of the module docstring: reduce, or ask for money."""
     lots = position["lots"]
@@ -160,7 +160,7 @@ def before_call(rule, trader, account, position, market, contract, brackets, sec
     return ASKED if out_order["lots"] > 0 else IDLE
 
 
-@kernel
+@inlined
 def take(rule, trader, market, contract, side, lots, cause, seconds, when, out_order):
     """Write a marketable order inside the band around the mark."""
     ticks = market["mark"] * (1.0 + side * rule["band"]) / contract["tick_size"]
@@ -171,7 +171,7 @@ def take(rule, trader, market, contract, side, lots, cause, seconds, when, out_o
     return ORDERED
 
 
-@kernel
+@inlined
 def close(rule, trader, market, contract, held, lots, cause, seconds, when, out_order):
     """Write a marketable order that closes `lots` of the `held` lots."""
     side = SELL if held > 0 else BUY
@@ -180,7 +180,7 @@ def close(rule, trader, market, contract, held, lots, cause, seconds, when, out_
     return ORDERED
 
 
-@kernel
+@inlined
 def target_leverage(rule, trader, account, position, market, contract, seconds, u, when, out_order):
     """Trade back to the target leverage once the deviation is out of the band, at the pace of the horizon."""
     lot = market["mark"] * contract["lot_value"]
@@ -199,7 +199,7 @@ def target_leverage(rule, trader, account, position, market, contract, seconds, 
     return take(rule, trader, market, contract, side, lots, LEVERAGE_TARGET, seconds, when, out_order)
 
 
-@kernel
+@inlined
 def follow_trend(rule, trader, position, market, contract, seconds, u, when, out_order):
     """Buy a rising market (trend following) or a falling one (contrarian), one unit at a time."""
     mark = market["mark"]
@@ -218,7 +218,7 @@ def follow_trend(rule, trader, position, market, contract, seconds, u, when, out
     return take(rule, trader, market, contract, side, trader["unit_lots"], VOLUNTARY, seconds, when, out_order)
 
 
-@kernel
+@inlined
 def trade_around(rule, trader, position, market, contract, resting, seconds, u, draw, out_order):
     """Trade a unit on either side, by IOC or by replacing one limit order near the mid; stay near the opening size."""
     chance = trader["order_rate"] * seconds
@@ -242,7 +242,7 @@ def trade_around(rule, trader, position, market, contract, resting, seconds, u, 
     return ORDERED
 
 
-@kernel
+@inlined
 def reenter(rule, trader, account, market, contract, brackets, seconds, u, when, out_order):
     """Open the old position anew, as large as the wallet allows, or fetch money for it first."""
     if rule["reentry_rate"] <= 0.0 or u >= 1.0 - math.exp(-rule["reentry_rate"] * seconds):

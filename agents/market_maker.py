@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from spirals.agents.orders import NO_ORDER, write_order
 from spirals.agents.rows import MAKER, MAKER_RULE, QUOTE
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.market.depth import Depth
 from spirals.simulation.order_book.queue_kernels import find_slot
 from spirals.simulation.parameters import Part, parameter, problems_of
@@ -105,7 +105,7 @@ class MarketMakers(Part):
         return self.count * n_instruments * (2 * self.levels + 1)
 
 
-@kernel
+@inlined
 def glft(gamma, intensity, decay, sigma):
     """Return half-spread and skew per unit of inventory (formula and units: module docstring)."""
     c1 = math.log1p(gamma / decay) / gamma
@@ -138,7 +138,7 @@ def maker_rows(
     return rows, quotes
 
 
-@kernel
+@lean
 def decide_makers(
     first, last, rules, makers, quotes, accounts, positions, record, contracts, requirement, slots, pool, step,
     seconds, key, depth_factor, orders, n, out_owners,
@@ -159,7 +159,7 @@ def decide_makers(
     return n
 
 
-@kernel
+@inlined
 def maker_rule(
     rule, maker, quotes, account, position, market, contract, initial_rate, slots, pool, step, seconds, key,
     depth_factor, orders, n, out_owners,
@@ -204,7 +204,7 @@ def maker_rule(
     return n
 
 
-@kernel
+@inlined
 def stays_away(rule, maker, equity, volatility, step, seconds):
     """Update the state of a maker that leaves and returns; tell whether it is away in this step."""
     if maker["away_until"] > step:
@@ -219,7 +219,7 @@ def stays_away(rule, maker, equity, volatility, step, seconds):
     return False
 
 
-@kernel
+@inlined
 def live_quotes(quotes, slots, pool):
     """Return how many quotes of a maker rest in the book."""
     live = 0
@@ -229,7 +229,7 @@ def live_quotes(quotes, slots, pool):
     return live
 
 
-@kernel
+@inlined
 def quote_ticks(exact, side, market, contract):
     """Round a quote away from the mid and keep it from crossing the best price at the start of the step."""
     tick = contract["tick_size"]
@@ -244,7 +244,7 @@ def quote_ticks(exact, side, market, contract):
     return min(max(price, 1), contract["n_ticks"] - 1)
 
 
-@kernel
+@inlined
 def renew_quote(maker, quote, side, price, lots, threshold, arrival, slots, pool, orders, n):
     """Place, replace, cancel or leave one quote; return the next free row."""
     slot = find_slot(slots, pool, quote["order_id"])

@@ -1,6 +1,6 @@
 """Writing an order: one compiled function that fills a row completely, whatever stood in it before."""
 
-from spirals.simulation.kernel import kernel
+from spirals.simulation.kernel import inlined
 from spirals.simulation.order_book.queue_kernels import find_slot
 from spirals.simulation.state import OrderStatus, Reject
 
@@ -13,7 +13,7 @@ NO_REASON = Reject.NONE
 NO_ORDER = 0
 
 
-@kernel
+@inlined
 def write_order(order, kind, side, price_ticks, lots, arrival, account, instrument, origin, cause, target):
     """Fill one ORDER row; result columns are reset."""
     order["order_id"] = -1
@@ -37,13 +37,13 @@ def write_order(order, kind, side, price_ticks, lots, arrival, account, instrume
     order["pad"] = 0
 
 
-@kernel
+@inlined
 def open_lots(slots, pool, order_id):
     """Return the lots that still rest under `order_id`, 0 when the order is gone."""
     return slots[find_slot(slots, pool, order_id)]["lots"]
 
 
-@kernel
+@inlined
 def note_resting(holder, order):
     """Remember in `holder` ("order_id") which order rests after trading; a refused order changes nothing."""
     if order["status"] == RESTING:

@@ -33,33 +33,31 @@ def arrival_sequence(orders, n_orders, step_us, key, step, out_sequence, work):
     work : ndarray of shape (3, >= n_orders), int64
         Scratch, modified.
     """
-    keys, swap_keys, swap_rows = work[0], work[1], work[2]
+    bits, passes = (11, 3) if n_orders > 512 else (8, 5)  # small batches: fewer counters to clear
+    mask = (1 << bits) - 1
+    counts = np.zeros((passes, mask + 1), np.int64)
+    keys = work[0]
     for k in range(n_orders):
         slot = min(orders[k]["arrival"] * SLOTS // step_us, SLOTS - 1)
         keys[k] = (slot << TIE_BITS) | (hash_key(key, step, orders[k]["account"]) & TIE_MASK)
+        for digit in range(passes):
+            counts[digit, (keys[k] >> digit * bits) & mask] += 1
         out_sequence[k] = k
-    bits = 11 if n_orders > 512 else 8  # small batches: fewer counters to clear
-    counts = np.zeros(1 << bits, np.int64)
-    mask = (1 << bits) - 1
-    shift = 0
-    while shift < KEY_BITS:
-        counts[:] = 0
+    for digit in range(passes):
+        start = counts[digit]
+        shift = digit * bits
+        if n_orders == 0 or start[(keys[0] >> shift) & mask] == n_orders:
+            continue  # all alike: nothing to move
+        total = 0
+        for value in range(mask + 1):
+            count = start[value]
+            start[value] = total
+            total += count
         for k in range(n_orders):
-            counts[(keys[k] >> shift) & mask] += 1
-        first = (keys[0] >> shift) & mask if n_orders else 0
-        if n_orders and counts[first] < n_orders:  # else: all digits equal, nothing to move
-            total = 0
-            for digit in range(mask + 1):
-                count = counts[digit]
-                counts[digit] = total
-                total += count
-            for k in range(n_orders):
-                digit = (keys[k] >> shift) & mask
-                swap_keys[counts[digit]] = keys[k]
-                swap_rows[counts[digit]] = out_sequence[k]
-                counts[digit] += 1
-            for k in range(n_orders):
-                keys[k] = swap_keys[k]
-                out_sequence[k] = swap_rows[k]
-        shift += bits
+            row = out_sequence[k]
+            place = (keys[row] >> shift) & mask
+            work[1, start[place]] = row
+            start[place] += 1
+        for k in range(n_orders):
+            out_sequence[k] = work[1, k]
     return n_orders

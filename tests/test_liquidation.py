@@ -24,6 +24,7 @@ from spirals.simulation.state import (
     STEP_TOTAL,
     TRADE,
     Cause,
+    Mode,
     OrderKind,
     Status,
 )
@@ -125,6 +126,18 @@ def test_fill_above_bankruptcy_leaves_margin_from_which_the_fee_goes_to_the_fund
     assert venue.accounts[2]["cash"] == 0 and venue.accounts[FUND_ROW]["cash"] == 20
     assert venue.liquidations[0]["fee"] == 20 and venue.liquidations[0]["bad_debt"] == 0
     assert venue.accounts[2]["status"] == Status.CLOSED
+
+
+@pytest.mark.parametrize(("price", "fee"), [(96, 0), (98, 20)])
+def test_fee_of_an_isolated_liquidation_comes_from_its_collateral_not_from_the_wallet(price, fee):
+    # 10 lots at 100 with 40 of collateral, mark 97: 10 are left, bankruptcy at 96; a fill at 98 leaves 20.
+    venue = Venue((1000, 10, 1000), (-1000, -10, -1000), mark=97.0)
+    venue.accounts[2]["mode"], venue.positions[2, 0]["collateral"] = Mode.ISOLATED, 40
+    venue.accounts[2]["deposits"] += 40
+    venue.close_out(2)
+    venue.settle((2, 3, -1, 10, price), fee=0.05)
+    assert venue.accounts[2]["cash"] == 1000
+    assert venue.accounts[FUND_ROW]["cash"] == fee and venue.liquidations[0]["bad_debt"] == 0
 
 
 def test_fill_below_bankruptcy_is_bad_debt_that_the_fund_pays():

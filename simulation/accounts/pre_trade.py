@@ -119,7 +119,7 @@ def check_order(order, accounts, positions, resting, slots, pool, record, contra
             order["reason"] = BLOCKED
             out_counts[0] += 1
             return 0
-        allowed = affordable_lots(account, before, positions[a, i], record[i], contracts[i], requirement[i]) - toward
+        allowed = affordable_lots(account, before, positions[a], i, record, contracts, requirement) - toward
         if allowed <= 0:
             order["status"] = REJECTED
             order["reason"] = MARGIN
@@ -139,12 +139,19 @@ def check_order(order, accounts, positions, resting, slots, pool, record, contra
 
 
 @inlined
-def affordable_lots(account, exposure, position, market, contract, brackets):
-    """Return the largest exposure [lots] that equity covers, given the margin of other positions."""
-    size = market["mark"] * contract["lot_size"]
-    own = initial_requirement(exposure * size, brackets)
+def affordable_lots(account, exposure, positions, i, record, contracts, requirement):
+    """Return the largest exposure [lots] in instrument `i` that equity covers, given the margin of the others.
+
+    In isolated mode the wallet covers what goes beyond open positions, in all instruments together.
+    """
+    atom = contracts[i]["atom"]
+    size = record[i]["mark"] * contracts[i]["lot_size"]
+    others = account["initial_margin"] * atom - initial_requirement(exposure * size, requirement[i])
     if account["mode"] == MODE_ISOLATED:
-        available = account["cash"] * contract["atom"] + initial_requirement(abs(position["lots"]) * size, brackets)
+        available = account["cash"] * atom - others
+        for j in range(len(positions)):
+            notional = abs(positions[j]["lots"]) * record[j]["mark"] * contracts[j]["lot_size"]
+            available += initial_requirement(notional, requirement[j])
     else:
-        available = (account["equity"] - account["initial_margin"]) * contract["atom"] + own
-    return int(math.floor(affordable_notional(available, brackets) / size))
+        available = account["equity"] * atom - others
+    return int(math.floor(affordable_notional(available, requirement[i]) / size))

@@ -7,7 +7,7 @@ documentation of Binance (article 360033525471), BitMEX (auto-deleveraging) and 
 
 import numpy as np
 
-from spirals.simulation.accounts.ledger import apply_fill, to_atoms
+from spirals.simulation.accounts.ledger import apply_fill, equity_of, to_atoms
 from spirals.simulation.kernel import kernel
 from spirals.simulation.state import FUND_ROW, Mode
 
@@ -69,7 +69,7 @@ def deleverage(bankrupt, instrument, value, accounts, positions, record, contrac
         lots = left if k == candidates else min(left, abs(other["lots"]))
         if k < candidates and accounts[a]["margined"] == 1:
             gain = (mark * contract["lot_value"] - price_value) * (lots if held > 0 else -lots)
-            if gain < 0.0 and accounts[a]["equity"] + to_atoms(gain) < 0:
+            if gain < 0.0 and equity_of(accounts[a], positions[a], record, contracts) + to_atoms(gain) < 0:
                 continue
         part = left_value if lots == left else to_atoms(value * (lots / float(abs(held))))
         signed = -lots if held > 0 else lots  # bought by the bankrupt account

@@ -67,13 +67,17 @@ def _charge_fee(row, accounts, positions, record, contracts, fee_rate):
     """Move the liquidation fee to the fund, at most what the account has left."""
     a = row["account"]
     account = accounts[a]
+    contract = contracts[row["instrument"]]
     left = equity_of(account, positions[a], record, contracts)
     if account["mode"] == MODE_ISOLATED:
-        left = account["cash"]
-    fee = min(to_atoms(row["notional"] * fee_rate / contracts[row["instrument"]]["atom"]), max(left, 0))
+        # Only what is left of the position's own collateral: the rest of the wallet is not liable.
+        at_mark = abs(row["filled_lots"]) * row["mark"] * contract["lot_size"]
+        slippage = at_mark - row["notional"] if row["filled_lots"] < 0 else row["notional"] - at_mark
+        left = min(to_atoms((row["equity"] - slippage) / contract["atom"]), account["cash"])
+    fee = min(to_atoms(row["notional"] * fee_rate / contract["atom"]), max(left, 0))
     account["cash"] -= fee
     accounts[FUND_ROW]["cash"] += fee
-    row["fee"] = fee * contracts[row["instrument"]]["atom"]
+    row["fee"] = fee * contract["atom"]
 
 
 @kernel

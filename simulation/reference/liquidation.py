@@ -101,7 +101,11 @@ def settle_liquidation(venue: Any, record: Liquidation) -> list[dict[str, Any]]:
     """
     account, i = venue.accounts[record["account"]], record["instrument"]
     fund, position, atom = venue.accounts[FUND_ROW], account.positions[i], venue.instruments[i].atom
-    left = account.cash if account.isolated else venue.equity(account)
+    left = venue.equity(account)
+    if account.isolated:  # limited liability: what is left of the position's own collateral
+        at_mark = abs(record["filled_lots"]) * record["mark"] * venue.instruments[i].lot_size
+        slippage = at_mark - record["notional"] if record["filled_lots"] < 0 else record["notional"] - at_mark
+        left = min(rounded((record["equity"] - slippage) / atom), account.cash)
     fee = min(rounded(record["notional"] * venue.setup.liquidation.fee_rate / atom), max(left, 0))
     account.cash -= fee
     fund.cash += fee
@@ -151,7 +155,7 @@ def deleverage(venue: Any, bankrupt: Account, i: int, value: int, round_: int) -
         lots = left if place == len(opposite) else min(left, abs(account.positions[i].lots))
         if account.margined:
             gain = (mark * lot_value(instrument) - price) * (lots if held > 0 else -lots)
-            if gain < 0 and account.equity + rounded(gain) < 0:
+            if gain < 0 and venue.equity(account) + rounded(gain) < 0:
                 continue
         part = left_value if lots == left else rounded(value * (lots / abs(held)))
         signed = -lots if held > 0 else lots

@@ -81,7 +81,12 @@ def check_orders(
         after = worst_exposure(held + toward - freed + order["lots"], held - opposite)
         size = marks[i] * instruments[i].lot_size
         if after > before:
-            room = affordable_lots(account, i, before, size, instruments[i].atom, rates[i][0]) - (held + toward - freed)
+            held_margin = sum(
+                rates[j][0] * (abs(position.lots) * marks[j] * instruments[j].lot_size)
+                for j, position in enumerate(account.positions)
+            )
+            room = affordable_lots(account, before, size, instruments[i].atom, rates[i][0], held_margin)
+            room -= held + toward - freed
             if account.status == Status.CLOSED or room <= 0:
                 closed = account.status == Status.CLOSED
                 order["status"] = OrderStatus.REJECTED
@@ -104,10 +109,14 @@ def worst_exposure(toward: int, opposite: int) -> int:
     return max(toward, abs(opposite))
 
 
-def affordable_lots(account: Account, i: int, before: int, size: float, atom: float, rate: float) -> int:
-    """Return the largest exposure [lots] whose initial margin the account can bear."""
-    if account.isolated:
-        money = account.cash * atom + rate * (abs(account.positions[i].lots) * size)
-    else:
-        money = (account.equity - account.initial_margin) * atom + rate * (before * size)
+def affordable_lots(
+    account: Account, before: int, size: float, atom: float, rate: float, held_margin: float
+) -> int:
+    """Return the largest exposure [lots] whose initial margin the account can bear.
+
+    Isolated positions have theirs (`held_margin`, all instruments); the wallet pays for what goes beyond.
+    """
+    others = account.initial_margin * atom - rate * (before * size)
+    money = account.cash * atom + held_margin if account.isolated else account.equity * atom
+    money -= others
     return math.floor(max(money, 0.0) / rate / size)
