@@ -97,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(verb=verbs.report)
 
     verb = add("bench", parents=[common, json], help="speed, with the plain reference beside it")
+    verb.add_argument("--full", action="store_true", help="first compilation and the memory of a day as well")
     verb.set_defaults(verb=verbs.bench)
     return parser
 

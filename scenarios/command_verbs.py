@@ -120,7 +120,7 @@ def bench(options: argparse.Namespace) -> int:
     """Measure speed."""
     from spirals.scenarios.bench import main
 
-    return int(main(as_json=options.json) or 0)
+    return int(main(as_json=options.json, full=options.full) or 0)
 
 
 class _Faults:
