@@ -29,6 +29,7 @@ from spirals.simulation.state import FIRST_ROW, ORDER, Kind, OrderKind, OrderSta
 __all__ = ["Agents"]
 
 GROUPS = ("background", "arbitrageurs", "makers", "traders")
+NOT_AT_OPENING = (1, 3)   # step 0 only seeds the book: the opening positions are exactly those that were drawn
 PURPOSES = ("background.limits", "background.market", "arbitrageurs", "makers", "traders", "users")
 RESTING, REJECTED = OrderStatus.RESTING, OrderStatus.REJECTED
 IOC = OrderKind.IOC
@@ -150,7 +151,7 @@ class Agents:
 
     def decide_group(self, simulation: Any, group: int, first: int, last: int, orders: NDArray[Any], n: int) -> int:
         """Let actors `first` .. `last` - 1 of one group act; return the next free order row."""
-        if first >= last:
+        if first >= last or (simulation.step_index == 0 and group in NOT_AT_OPENING):
             return n
         sim, keys = simulation, self._keys
         market, book, owners = sim.market, sim.book, self._owners
