@@ -89,8 +89,10 @@ class ReferenceTrader(mesa.Agent):
 
     def step(self) -> None:
         """Do the first of these that applies: leave at the exit price, answer a near call, follow the behaviour."""
-        self._learn()
         venue = self.model.venue
+        if venue.step_index == 0:
+            return  # the opening only seeds the book
+        self._learn()
         self.ledger, self.market = venue.accounts[self.account], venue.markets[self.instrument]
         self.position, self.contract = self.ledger.positions[self.instrument], venue.instruments[self.instrument]
         self.first, self.second = uniforms(self.model.key, venue.step_index, self.account, self.instrument)
