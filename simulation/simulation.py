@@ -287,7 +287,8 @@ class Simulation:
         calls, mechanism, engine = setup.margin_calls, setup.liquidation, setup.engine
         self._call_rules = (calls.call_level, calls.liquidation_level, round(calls.grace_seconds / self.step_seconds))
         self._transfer_steps = round(calls.transfer_seconds / self.step_seconds)
-        self._mechanism = (mechanism.size_code, mechanism.fraction, mechanism.partial_above, mechanism.target_ratio)
+        self._mechanism = (mechanism.size_code, mechanism.fraction, mechanism.partial_above, mechanism.target_ratio,
+                           int(mechanism.then_full))
         self._cooldown_steps = round(mechanism.cooldown_seconds / self.step_seconds)
         self._routes = np.array(engine.routes(), np.int64)
         self._beside_book = bool(self._routes.any())

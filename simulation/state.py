@@ -85,6 +85,7 @@ ACCOUNT = np.dtype([
     ("maintenance_margin", "i8"),  # [atoms] of cross positions, as of stage 3
     ("fees", "i8"),                # [atoms] paid, cumulative
     ("bad_debt", "i8"),            # [atoms] gross negative equity at close, cumulative
+    ("advance", "i8"),             # [atoms] paid by the fund for a liquidation that goes on
     ("call_step", "i8"),           # step at which the open call was issued, -1 when none
     ("cooldown_step", "i8"),       # no further liquidation order before this step
     ("event", "i8"),               # event id of the open liquidation, -1 when none
@@ -101,7 +102,7 @@ POSITION = np.dtype([
     ("collateral", "i8"),          # [atoms] set aside (isolated mode), else 0
     ("realised_pnl", "i8"),        # [atoms] cumulative, before fees and funding
     ("funding", "i8"),             # [atoms] received (+) or paid (-), cumulative
-    ("entry_rate", "f8"),          # maintenance rate at entry, averaged over lots (grandfathering)
+    ("entry_rate", "f8"),          # maintenance rate of the first bracket at entry, averaged over lots
 ])
 
 MARKET = np.dtype([

@@ -69,6 +69,31 @@ def test_isolated_loss_beyond_the_collateral_leaves_the_wallet_alone():
     assert accounts[0]["cash"] == 1_000_000 - 500
 
 
+@pytest.mark.parametrize("price", [60, 91, 130])
+def test_closing_an_isolated_position_in_ten_fills_or_in_one_leaves_the_same(price):
+    # Bought 1,000 at 100 with 10 %; at 91 a tenth of the collateral is left, at 60 more than all is lost.
+    ends = []
+    for fills in (1, 10):
+        accounts, positions = ledger(mode=Mode.ISOLATED)
+        fill(accounts, positions, 0, 1000, 100, rate=0.1)
+        for _ in range(fills):
+            fill(accounts, positions, 0, -1000 // fills, price, rate=0.1)
+        ends.append((accounts[0]["cash"], positions[0, 0]["collateral"]))
+    assert ends[0] == ends[1]
+    left = 10_000 - 1000 * (100 - price)
+    assert ends[0] == (1_000_000 - 10_000 + max(0, left), min(0, left))
+
+
+def test_a_position_in_liquidation_keeps_its_collateral_until_it_is_closed():
+    accounts, positions = ledger(mode=Mode.ISOLATED)
+    fill(accounts, positions, 0, 100, 100, rate=0.1)
+    accounts["status"] = Status.LIQUIDATING
+    fill(accounts, positions, 0, -50, 98, rate=0.1)
+    assert positions[0, 0]["collateral"] == 1000 - 100
+    fill(accounts, positions, 0, -50, 98, rate=0.1)
+    assert positions[0, 0]["collateral"] == 0 and accounts[0]["cash"] == 1_000_000 - 200
+
+
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(-50, 50).filter(bool), st.integers(1, 400)), max_size=30), st.booleans())
 def test_any_sequence_of_trades_between_two_rows_conserves_lots_and_money(trades, isolated):

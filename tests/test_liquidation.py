@@ -31,7 +31,7 @@ from spirals.simulation.state import (
 
 UNIT = Instrument(tick_size=1.0, lot_size=1.0, atom=1.0, max_price=10_000.0)
 CONTRACTS = contracts_of((UNIT,))
-FULL = (0, 0.2, 0.0, 1.2)
+FULL = (0, 0.2, 0.0, 1.2, 1)
 
 
 class Venue:
@@ -109,13 +109,14 @@ def test_two_accounts_in_one_round_cannot_spend_the_fund_twice():
 
 @pytest.mark.parametrize(
     ("mechanism", "lots"),
-    [((0, 0.2, 0.0, 1.2), 100), ((1, 0.2, 500.0, 1.2), 20), ((1, 0.2, 50_000.0, 1.2), 100), ((2, 0.2, 0.0, 1.25), 36)],
+    [((0, 0.2, 0.0, 1.2, 1), 100), ((1, 0.2, 500.0, 1.2, 1), 20), ((1, 0.2, 50_000.0, 1.2, 1), 100),
+     ((2, 0.2, 0.0, 1.25, 1), 36)],
 )
 def test_sizes_of_the_mechanism(mechanism, lots):
     # 100 lots at 100, maintenance 500, equity 400: keeping 64 lots needs 1.25 x 320 = 400.
     position = np.zeros(1, POSITION)
     position["lots"] = 100
-    assert close_out_lots(position[0], 100.0, CONTRACTS[0], 500.0, 400, mechanism) == lots
+    assert close_out_lots(position[0], 100.0, CONTRACTS[0], 500.0, 400, mechanism, True) == lots
 
 
 def test_fill_above_bankruptcy_leaves_margin_from_which_the_fee_goes_to_the_fund():
@@ -156,23 +157,53 @@ def test_what_the_book_cannot_take_waits_while_the_account_is_solvent():
 
 
 def test_beyond_the_fund_the_most_profitable_and_levered_winner_is_cut_at_the_bankruptcy_price():
-    # Long bankrupt at 105, mark 100: short from 130 with thin margin ranks before short from 101.
+    # Long bankrupt at 105, mark 100, 50 short: the fund pays 20, so the other side buys at 103. The short from 113 with
+    # thin margin ranks before the short from 101.
     venue = Venue((-1050, 10, 0), (-30, -6, -680), (900, -4, -404), fund=20)
     venue.close_out(2)
     rows = venue.settle()
     assert rows["counterparty"].tolist() == [3, 4] and rows["lots"].tolist() == [-6, -4]
-    assert rows["price"] == pytest.approx([105, 105])
+    assert rows["price"] == pytest.approx([103, 103])
     assert venue.accounts[2]["cash"] == 0 and venue.positions[2, 0]["lots"] == 0
     assert venue.totals[0]["bad_debt"] == 50  # negative equity at the mark, before anybody paid
-    assert venue.accounts[FUND_ROW]["cash"] == 20
-    assert venue.accounts[3]["cash"] == -30 + 680 - 6 * 105
+    assert venue.accounts[FUND_ROW]["cash"] == 0
+    assert venue.accounts[3]["cash"] == -30 + 680 - 6 * 103
+
+
+def test_lots_sold_below_the_bankruptcy_price_are_not_charged_to_the_other_side_of_the_rest():
+    # 10 lots, bankruptcy at 96: nine are sold at 90, 54 short; the last one changes hands at 96, not at 96 + 54.
+    venue = Venue((-960, 10, 0), (960, -10, 0))
+    venue.close_out(2)
+    venue.record["mark"] = 90.0
+    rows = venue.settle((2, 3, -1, 9, 90))
+    assert rows["price"] == pytest.approx([96])
+    assert venue.accounts[2]["cash"] == 0 and venue.accounts[FUND_ROW]["cash"] == -54
+    assert venue.totals[0]["bad_debt"] == 60
+
+
+def test_an_advance_of_the_fund_is_returned_when_the_rest_sells_better():
+    # Equity -10 at the mark of 95 is lifted to zero; the other five lots then sell at 98 and leave 15.
+    venue = Venue((-960, 10, 0), (960, -10, 0), fund=100)
+    venue.close_out(2)
+    venue.record["mark"] = 95.0
+    venue.settle((2, 3, -1, 5, 95))
+    assert venue.accounts[2]["advance"] == 10 and venue.accounts[FUND_ROW]["cash"] == 90
+    venue.liquidations[:] = 0
+    venue.accounts["equity"][2] = 0
+    venue.close_out(2)
+    venue.settle((2, 3, -1, 5, 98))
+    assert venue.accounts[FUND_ROW]["cash"] == 100 and venue.accounts[2]["cash"] == 5
+    assert venue.totals[0]["bad_debt"] == 0
 
 
 def test_rank_is_profit_times_leverage_and_losers_come_last():
     account, position = np.zeros(1, ACCOUNT), np.zeros(1, POSITION)
-    account["equity"], position["lots"], position["cost"] = 50, -10, -1200
+    account["equity"], account["margined"] = 50, 1
+    position["lots"], position["cost"] = -10, -1200
     # Profit 200 of 1,200 paid, notional 1,000 over equity 50.
     assert rank_score(account[0], position[0], 100.0, CONTRACTS[0]) == pytest.approx(200 / 1200 * 20)
+    account["margined"] = 0  # background and warehouse have no collateral to be levered on
+    assert rank_score(account[0], position[0], 100.0, CONTRACTS[0]) == pytest.approx(200 / 1200)
     position["cost"] = -900
     assert rank_score(account[0], position[0], 100.0, CONTRACTS[0]) < 0
 

@@ -49,24 +49,42 @@ def test_without_feedback_the_index_is_the_outside_price_to_the_last_bit() -> No
         assert state.index[0] == state.exogenous[0] == run.path.price[step, 0]
 
 
+def quote(run: Market, price: float) -> None:
+    """Let the venue quote `price` on both sides."""
+    run.record["mid"] = run.record["best_bid"] = run.record["best_ask"] = price
+
+
 def displaced(kappa: float, mid_reversion: float | None, tau: float = 20.0, dt: float = 1.0) -> tuple[float, float]:
     """Displace the mid by -10 % once; return what remains of it in index and mid, as fractions."""
     run = market(
         2000, price_feed=PriceFeed(index_feedback=kappa, feedback_seconds=tau), step_seconds=dt,
     )
     delta = -0.1
-    run.record["mid"] = 100.0 * math.exp(delta)
+    quote(run, 100.0 * math.exp(delta))
     for step in range(1, 2001):
         before = math.log(run.record["mid"][0] / run.record["index"][0])
         run.advance(step)
         index = math.log(run.record["index"][0])
         if mid_reversion is None:  # the deviation closes at rate 1 / tau, whoever closes it
             deviation = before * math.exp(-dt / tau)
-            run.record["mid"] = math.exp(index + deviation)
+            quote(run, math.exp(index + deviation))
         else:                      # the mid gives way at its own rate
             mid = math.log(run.record["mid"][0])
-            run.record["mid"] = math.exp(mid - before * -math.expm1(-dt * mid_reversion))
+            quote(run, math.exp(mid - before * -math.expm1(-dt * mid_reversion)))
     return (math.log(run.record["index"][0] / 100) / delta, math.log(run.record["mid"][0] / 100) / delta)
+
+
+def test_an_index_inside_the_spread_or_a_side_without_quotes_moves_nobody_outside() -> None:
+    run = market(10, price_feed=PriceFeed(index_feedback=1.0))
+    run.record["mid"], run.record["best_bid"], run.record["best_ask"] = 90.0, 80.0, 100.0
+    run.advance(1)
+    assert run.record["index"][0] == 100.0
+    run.record["best_bid"], run.record["best_ask"] = np.nan, 105.0
+    run.advance(2)
+    assert run.record["index"][0] == 100.0
+    run.record["best_ask"] = 95.0
+    run.advance(3)
+    assert run.record["index"][0] < 100.0
 
 
 @pytest.mark.parametrize("kappa", [0.0, 0.3, 0.5, 1.0])

@@ -29,7 +29,7 @@ def crash(seed, **habits):
     habits = dict(traders=60, open_interest=4e7, long_leverage=15.0, short_leverage=15.0, order_rate=0.3,
                   stop_loss=0.2, take_profit=0.2, trend_following=0.2, contrarian=0.1, leverage_targeting=0.2,
                   top_up=0.3, reduce=0.4, call_hazard=2.0, horizon_seconds=20.0, reentry_rate=0.2,
-                  neutral_share=0.2) | habits
+                  neutral_share=0.2, stop_nearest=0.002, stop_furthest=0.02) | habits
     return Setup(
         instruments=(Instrument(tick_size=0.5, lot_size=0.01, atom=1e-4),), steps=STEPS,
         outside_world=GeometricBrownian(price=8000.0, volatility=40.0), margin=Static(0.02, 0.01),

@@ -144,11 +144,16 @@ def test_twin_t1_leaves_the_book_to_voluntary_orders():
     assert (t1.recorder.trades.rows["taker_cause"] == 0).all()
 
 
-def test_insurance_fund_is_never_drawn_below_zero_while_auto_deleveraging_is_on():
+def test_what_is_uncovered_never_exceeds_the_gross_bad_debt_and_a_large_fund_leaves_nothing():
     for seed in range(3):
         simulation = crash(seed, 120, waterfall=LossWaterfall(insurance_fund=30.0))
         simulation.run()
-        assert simulation.recorder.totals["fund"].min() >= 0.0
+        totals = simulation.recorder.totals
+        assert (totals["uncovered"] <= np.cumsum(totals["bad_debt"])).all()
+        rich = crash(seed, 120, waterfall=LossWaterfall(insurance_fund=1e6))
+        rich.run()
+        assert rich.recorder.totals["uncovered"].max() == 0.0
+        assert rich.recorder.totals["adl_events"].sum() == 0
 
 
 def test_who_loses_what_adds_up_over_all_rows():

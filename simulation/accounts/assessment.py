@@ -20,7 +20,8 @@ def position_maintenance(position, mark, contract, brackets, grandfathered):
     notional = abs(lots) * mark * contract["lot_size"]
     required = maintenance_requirement(notional, brackets)
     if grandfathered:
-        required = min(required, position["entry_rate"] * notional)
+        # Rates of all brackets move together: what was in force at entry scales the whole schedule.
+        required *= min(1.0, position["entry_rate"] / brackets[0]["maintenance_rate"])
     return required
 
 

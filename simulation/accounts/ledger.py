@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from spirals.simulation.errors import ConservationError
 from spirals.simulation.kernel import inlined, lean
-from spirals.simulation.state import FEES_ROW, Cause, Mode
+from spirals.simulation.state import FEES_ROW, Cause, Mode, Status
 
 __all__ = ["apply_fill", "check_identities", "equity_of", "settle_trades", "to_atoms"]
 
 MODE_ISOLATED = Mode.ISOLATED
 CAUSE_LIQUIDATION = Cause.LIQUIDATION
+STATUS_LIQUIDATING = Status.LIQUIDATING
 
 
 @inlined
@@ -75,11 +76,14 @@ def _close(account, position, signed_lots, value):
     position["cost"] -= closed_cost
     position["realised_pnl"] += realised
     if account["mode"] == MODE_ISOLATED:
-        position["collateral"] += realised
-        # A loss beyond the collateral stays on the position: the waterfall, not the wallet, bears it.
-        released = max(position["collateral"], 0)
+        # What the closed lots leave of their share of the collateral. A loss beyond the collateral stays on
+        # the position: the waterfall, not the wallet, bears it. A position in liquidation keeps everything.
+        released = max(position["collateral"] + realised, 0)
         if closing != abs(held):
-            released = to_atoms(released * released_share)
+            released = max(to_atoms(position["collateral"] * released_share) + realised, 0)
+            if account["status"] == STATUS_LIQUIDATING:
+                released = 0
+        position["collateral"] += realised
         position["collateral"] -= released
         account["cash"] += released
     else:

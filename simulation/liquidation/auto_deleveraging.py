@@ -9,6 +9,7 @@ import numpy as np
 
 from spirals.simulation.accounts.ledger import apply_fill, equity_of, to_atoms
 from spirals.simulation.kernel import kernel
+from spirals.simulation.liquidation.close_out import isolated_equity
 from spirals.simulation.state import FUND_ROW, Mode
 
 __all__ = ["deleverage"]
@@ -26,6 +27,8 @@ def rank_score(account, position, mark, contract):
     if account["mode"] == MODE_ISOLATED:
         equity = position["collateral"] + to_atoms(profit)
     leverage = notional / max(float(equity), 1.0)
+    if account["margined"] == 0:
+        leverage = 1.0  # no collateral of its own on the venue: as if fully funded
     paid = max(abs(float(position["cost"])), 1.0)
     if profit > 0.0:
         return (profit / paid) * leverage
@@ -69,7 +72,10 @@ def deleverage(bankrupt, instrument, value, accounts, positions, record, contrac
         lots = left if k == candidates else min(left, abs(other["lots"]))
         if k < candidates and accounts[a]["margined"] == 1:
             gain = (mark * contract["lot_value"] - price_value) * (lots if held > 0 else -lots)
-            if gain < 0.0 and equity_of(accounts[a], positions[a], record, contracts) + to_atoms(gain) < 0:
+            equity = equity_of(accounts[a], positions[a], record, contracts)
+            if accounts[a]["mode"] == MODE_ISOLATED:
+                equity = isolated_equity(other, mark, contract)
+            if gain < 0.0 and equity + to_atoms(gain) < 0:
                 continue
         part = left_value if lots == left else to_atoms(value * (lots / float(abs(held))))
         signed = -lots if held > 0 else lots  # bought by the bankrupt account

@@ -17,12 +17,12 @@ FULL, PARTIAL, TO_TARGET = range(3)
 
 
 @kernel
-def close_out_lots(position, mark, contract, maintenance, equity, mechanism):
+def close_out_lots(position, mark, contract, maintenance, equity, mechanism, first):
     """Return how many lots (positive) of the position the mechanism closes now."""
-    size, fraction, partial_above, target_ratio = mechanism
+    size, fraction, partial_above, target_ratio, then_full = mechanism
     held = abs(position["lots"])
     notional = held * mark * contract["lot_size"]
-    if size == PARTIAL and notional > partial_above:
+    if size == PARTIAL and notional > partial_above and (first or then_full == 0):
         return max(1, int(math.ceil(held * fraction)))
     if size == TO_TARGET and maintenance > 0.0 and equity > 0:
         keep = equity * contract["atom"] / (target_ratio * maintenance)
@@ -38,8 +38,8 @@ def close_out_orders(due, n_due, accounts, positions, record, contracts, require
 
     Parameters
     ----------
-    mechanism : tuple of (int, float, float, float)
-        Size code, fraction, notional above which it is partial, target ratio.
+    mechanism : tuple of (int, float, float, float, int)
+        Size code, fraction, notional above which it is partial, target ratio, then full (1) or not (0).
     out_liquidations : ndarray, LIQUIDATION
         One row per liquidation order; its row in `out_orders` (-1: no acceptable price) is written
         to the same row of `out_order_rows`, int64.
@@ -55,7 +55,8 @@ def close_out_orders(due, n_due, accounts, positions, record, contracts, require
     for k in range(n_due):
         a = due[k]
         account = accounts[a]
-        if account["event"] < 0:
+        first = account["event"] < 0
+        if first:
             account["event"] = next_event
             next_event += 1
             newly += 1
@@ -77,7 +78,7 @@ def close_out_orders(due, n_due, accounts, positions, record, contracts, require
                 required = position_maintenance(position, mark, contract, requirement[i], grandfathered)
                 if equity * contract["atom"] >= required:
                     continue
-            lots = close_out_lots(position, mark, contract, required, equity, mechanism)
+            lots = close_out_lots(position, mark, contract, required, equity, mechanism, first)
             side = -1 if position["lots"] > 0 else 1
             ticks = worst_ticks(side, lots, mark, equity + fund, price_band, contract)
             out_order_rows[records] = -1

@@ -22,7 +22,8 @@ class LiquidationMechanism(Part):
     """
 
     size: str = parameter("full", choices=SIZES, help="share of the position per order")
-    fraction: float = parameter(0.2, unit="fraction of the position", above=0, high=1, help="partial: share per order")
+    fraction: float = parameter(0.2, unit="fraction of the position", above=0, high=1, help="partial: first order")
+    then_full: bool = parameter(True, help="partial: later orders close the rest; false: the same fraction again")
     partial_above: float = parameter(100_000.0, unit="quote", low=0, help="partial: smaller positions close in full")
     cooldown_seconds: float = parameter(0.0, unit="s", low=0, high=3600, help="wait between orders of one account")
     target_ratio: float = parameter(1.2, unit="x maintenance margin", above=1, high=20,

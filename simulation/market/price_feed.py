@@ -6,7 +6,7 @@ import math
 from spirals.simulation.kernel import kernel
 from spirals.simulation.parameters import Part, parameter
 
-__all__ = ["MARKS", "PriceFeed", "known", "mark_price", "move_index", "move_oracle", "update_basis"]
+__all__ = ["MARKS", "PriceFeed", "known", "mark_price", "move_index", "tradable_price", "move_oracle", "update_basis"]
 
 MARKS = ("index", "mid", "last", "index_ema_basis", "median")
 INDEX, MID, LAST, INDEX_EMA_BASIS, MEDIAN = range(5)
@@ -16,15 +16,17 @@ INDEX, MID, LAST, INDEX_EMA_BASIS, MEDIAN = range(5)
 class PriceFeed(Part):
     """From outside value and last trades to index, oracle and mark.
 
-    **Index.** ``d ln index = d ln exogenous + kappa (ln mid - ln index) dt / tau``, kappa = `index_feedback`
+    **Index.** ``d ln index = d ln exogenous + kappa (ln quote - ln index) dt / tau``, kappa = `index_feedback`
     and tau = `feedback_seconds`, with the weight ``kappa (1 - exp(-dt/tau))`` on the deviation at the end of
-    the last step. kappa stands for the venue's share of global depth. The index is the anchor of the
-    venue: arbitrageurs and makers pull the mid to it, while it follows the exogenous price and keeps,
-    as a permanent move, what the deviation leaves behind. A displacement delta of the mid whose
-    deviation from the index closes at rate 1/tau leaves kappa delta in both and the rest decays; if the
-    mid alone reverts to the index at rate r, ``kappa / (kappa + r tau)`` of it stays. With kappa = 0 the
-    index equals the exogenous price exactly. Use this feedback or an arbitrageur with finite capital
-    for a given link between venue and outside world, not both, and never neither.
+    the last step. The quote is the bid above the index, or the ask below it: a price at which the outside
+    could trade; inside the spread, and on a side without quotes, nothing pulls. kappa stands for the
+    venue's share of global depth. The index is the anchor of the venue: arbitrageurs and makers pull the
+    mid to it, while it follows the exogenous price and keeps, as a permanent move, what the deviation
+    leaves behind. A displacement delta whose deviation from the index closes at rate 1/tau leaves kappa
+    delta in both and the rest decays; if the mid alone reverts to the index at rate r,
+    ``kappa / (kappa + r tau)`` of it stays. With kappa = 0 the index equals the exogenous price exactly.
+    This is how the outside follows the venue; how the venue follows the outside is the business of
+    makers, background and arbitrageurs.
 
     **Oracle.** The index as of `oracle_latency_seconds` ago (plus scripted lag); it never runs backwards.
     The venue knows the index only through the oracle: basis, mark, funding and the volatility of
@@ -83,14 +85,28 @@ def update_basis(market, rules):
 
 
 @kernel
+def tradable_price(market):
+    """Return the price nearest to the index at which somebody quotes: the index itself inside the spread.
+
+    A side without quotes says nothing, so an empty book moves nobody outside.
+    """
+    price = market["index"]
+    if market["best_bid"] > price:
+        price = market["best_bid"]
+    if 0.0 < market["best_ask"] < price:
+        price = market["best_ask"]
+    return price
+
+
+@kernel
 def move_index(market, state, rules, exogenous):
     """Move the index with the exogenous price and the deviation of the last step, in place.
 
     The permanent impact of the venue is kept as a log offset, so that without any the index is the
     exogenous price to the last bit.
     """
-    if rules["feedback_weight"] > 0.0 and market["mid"] > 0.0:
-        state["offset"] += rules["feedback_weight"] * math.log(market["mid"] / market["index"])
+    if rules["feedback_weight"] > 0.0:
+        state["offset"] += rules["feedback_weight"] * math.log(tradable_price(market) / market["index"])
     market["exogenous"] = exogenous
     market["index"] = exogenous * math.exp(state["offset"]) if state["offset"] != 0.0 else exogenous
 

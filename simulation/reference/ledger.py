@@ -50,6 +50,7 @@ class Account:
     maintenance_margin: int = 0
     fees: int = 0
     bad_debt: int = 0
+    advance: int = 0
     call_step: int = -1
     cooldown_step: int = 0
     event: int = -1
@@ -74,8 +75,9 @@ def fill(account: Account, i: int, lots: int, value: int, initial_rate: float) -
     """Buy (+) or sell (-) `lots` for `value` atoms of the same sign.
 
     What closes realises its share of the cost; what opens adds to it. An isolated position keeps its
-    own collateral: profit goes there, closing releases its share to the wallet, opening sets initial
-    margin aside as far as the wallet reaches.
+    own collateral: closing releases its share of it, with the profit or loss of the closed lots, to the
+    wallet (nothing before the end of a liquidation); opening sets initial margin aside as far as the
+    wallet reaches.
     """
     position = account.positions[i]
     closing = min(abs(lots), abs(position.lots)) if lots * position.lots < 0 else 0
@@ -89,10 +91,13 @@ def fill(account: Account, i: int, lots: int, value: int, initial_rate: float) -
         position.cost -= closed_cost
         position.realised_pnl += profit
         if account.isolated:
+            if closing == held:
+                released = max(position.collateral + profit, 0)
+            elif account.status == Status.LIQUIDATING:
+                released = 0
+            else:
+                released = max(rounded(position.collateral * (closing / held)) + profit, 0)
             position.collateral += profit
-            released = max(position.collateral, 0)
-            if closing < held:
-                released = rounded(released * (closing / held))
             position.collateral -= released
             account.cash += released
         else:

@@ -25,7 +25,9 @@ def new_order(
     return order | more
 
 
-def close_out(venue: Any, account: Account, round_: int, fund: int) -> tuple[list[Order], list[Liquidation], int]:
+def close_out(
+    venue: Any, account: Account, round_: int, fund: int, first: bool
+) -> tuple[list[Order], list[Liquidation], int]:
     """Return the orders and records of one due account, and what is left of the fund for the next one.
 
     Everything that rests is cancelled; every position that is short of margin is closed by an IOC. Its
@@ -53,7 +55,7 @@ def close_out(venue: Any, account: Account, round_: int, fund: int) -> tuple[lis
         else:
             equity, required = left, account.maintenance_margin * instrument.atom
         own = equity if account.isolated else account.equity
-        lots = lots_to_close(mechanism, held, mark, required, equity, instrument)
+        lots = lots_to_close(mechanism, held, mark, required, equity, instrument, first)
         side = -1 if position.lots > 0 else 1
         price = worst_price(side, lots, mark, equity + fund, mechanism.price_band, instrument)
         if price is not None:
@@ -72,9 +74,11 @@ def close_out(venue: Any, account: Account, round_: int, fund: int) -> tuple[lis
     return orders, records, fund
 
 
-def lots_to_close(mechanism: Any, held: int, mark: float, required: float, equity: int, instrument: Instrument) -> int:
+def lots_to_close(mechanism: Any, held: int, mark: float, required: float, equity: int, instrument: Instrument,
+                  first: bool) -> int:
     """Return how much of a position one liquidation order closes."""
-    if mechanism.size == "partial" and held * mark * instrument.lot_size > mechanism.partial_above:
+    if mechanism.size == "partial" and held * mark * instrument.lot_size > mechanism.partial_above and (
+            first or not mechanism.then_full):
         return max(1, math.ceil(held * mechanism.fraction))
     if mechanism.size == "to_target" and required > 0 and equity > 0:
         kept = equity * instrument.atom / (mechanism.target_ratio * required)
@@ -96,47 +100,97 @@ def worst_price(side: int, lots: int, mark: float, cover: int, band: float, inst
 def settle_liquidation(venue: Any, record: Liquidation) -> list[dict[str, Any]]:
     """Run the waterfall for one liquidation order; return the records of auto-deleveraging.
 
-    The fee comes first, from what is left; then the fund covers a closed account's deficit; a position
-    that neither account nor fund can carry goes to the other side at the bankruptcy price.
+    A closed account first returns what the fund had advanced to it, then pays the fee, both from what
+    is left. Negative equity is paid by the fund, as an advance while the account goes on. What the fund
+    cannot pay sends the position to the other side at its bankruptcy price.
     """
     account, i = venue.accounts[record["account"]], record["instrument"]
-    fund, position, atom = venue.accounts[FUND_ROW], account.positions[i], venue.instruments[i].atom
-    left = venue.equity(account)
-    if account.isolated:  # limited liability: what is left of the position's own collateral
-        at_mark = abs(record["filled_lots"]) * record["mark"] * venue.instruments[i].lot_size
-        slippage = at_mark - record["notional"] if record["filled_lots"] < 0 else record["notional"] - at_mark
-        left = min(rounded((record["equity"] - slippage) / atom), account.cash)
-    fee = min(rounded(record["notional"] * venue.setup.liquidation.fee_rate / atom), max(left, 0))
-    account.cash -= fee
-    fund.cash += fee
+    fund, position, instrument = venue.accounts[FUND_ROW], account.positions[i], venue.instruments[i]
+    atom = instrument.atom
+    left = max(left_behind(venue, account, record), 0)
+    recovered = 0
+    if closed(account, i):
+        recovered, account.advance = min(left, account.advance), 0
+    fee = min(rounded(record["notional"] * venue.setup.liquidation.fee_rate / atom), left - recovered)
+    credit(account, i, -(recovered + fee))
+    fund.cash += recovered + fee
     record["fee"] = fee * atom
-    deficit, cut = 0, []
-    if position.lots:
-        instrument, mark = venue.instruments[i], venue.markets[i].mark
-        equity = unrealised_value(position, mark, instrument) if account.isolated else venue.equity(account)
-        if equity + max(fund.cash, 0) < 0:
-            deficit = -equity
-            value = equity - rounded(position.lots * (mark * lot_value(instrument)))  # leaves exactly nothing
-            if venue.setup.waterfall.auto_deleveraging:
-                cut = deleverage(venue, account, i, value, record["round"])
-            else:
-                lots, rate = position.lots, venue.rates[i][0]
-                fill(account, i, -lots, value, rate)
-                fill(fund, i, lots, -value, rate)
-    if account.isolated and position.lots == 0:
-        short = max(-position.collateral, 0)
-        position.collateral += short
-    elif not account.isolated and account.flat:
-        short = max(-account.cash, 0)
-        account.cash += short
-    else:
-        short = 0
-    fund.cash -= short
-    account.bad_debt += deficit + short
-    record["bad_debt"] = (deficit + short) * atom
+    deficit, cut = max(-own_equity(venue, account, i), 0), []
+    if deficit:
+        paid = deficit if closed(account, i) else min(deficit, max(fund.cash, 0))
+        fund.cash -= paid
+        credit(account, i, paid)
+        if not closed(account, i):
+            account.advance += paid
+            if paid < deficit and position.lots:
+                cut = hand_over(venue, account, record, paid - deficit)
+    account.bad_debt += deficit - recovered
+    record["bad_debt"] = (deficit - recovered) * atom
     if account.flat:
         account.status, account.event, account.call_step = Status.CLOSED, -1, -1
     return cut
+
+
+def hand_over(venue: Any, account: Account, record: Liquidation, equity: int) -> list[dict[str, Any]]:
+    """Close a position at its bankruptcy price against the other side, or the fund when that is not done."""
+    i = record["instrument"]
+    fund, position, mark = venue.accounts[FUND_ROW], account.positions[i], venue.markets[i].mark
+    share = 1.0
+    if not account.isolated:
+        sizes = [abs(p.lots) * m.mark * c.lot_size
+                 for p, m, c in zip(account.positions, venue.markets, venue.instruments, strict=True)]
+        whole = 0.0
+        for size in sizes:
+            whole += size
+        share = sizes[i] / whole
+    per_lot = lot_value(venue.instruments[i])
+    value = max(rounded(equity * share) - rounded(position.lots * (mark * per_lot)),
+                -rounded(position.lots * (record["bankruptcy_price"] * per_lot)))
+    cut = []
+    if venue.setup.waterfall.auto_deleveraging:
+        cut = deleverage(venue, account, i, value, record["round"])
+    else:
+        lots, rate = position.lots, venue.rates[i][0]
+        fill(account, i, -lots, value, rate)
+        fill(fund, i, lots, -value, rate)
+    if closed(account, i):
+        short = max(-own_equity(venue, account, i), 0)
+        credit(account, i, short)
+        fund.cash -= short
+        account.advance = 0
+    return cut
+
+
+def closed(account: Account, i: int) -> bool:
+    """Tell whether nothing is left to close: an isolated position, or all of an account's."""
+    return account.positions[i].lots == 0 if account.isolated else account.flat
+
+
+def own_equity(venue: Any, account: Account, i: int) -> int:
+    """Return what stands behind a position [atoms]: its own equity, or the account's."""
+    if account.isolated:
+        return unrealised_value(account.positions[i], venue.markets[i].mark, venue.instruments[i])
+    return venue.equity(account)
+
+
+def left_behind(venue: Any, account: Account, record: Liquidation) -> int:
+    """Return what this order has left behind the position [atoms]; of an isolated one, never the wallet."""
+    i = record["instrument"]
+    position, instrument = account.positions[i], venue.instruments[i]
+    if not account.isolated or position.lots or position.collateral < 0:
+        return own_equity(venue, account, i)
+    at_mark = abs(record["filled_lots"]) * record["mark"] * instrument.lot_size
+    slippage = at_mark - record["notional"] if record["filled_lots"] < 0 else record["notional"] - at_mark
+    return min(rounded((record["equity"] - slippage) / instrument.atom), account.cash)
+
+
+def credit(account: Account, i: int, amount: int) -> None:
+    """Add to what backs a position: collateral while an isolated one is open or short of it, else the wallet."""
+    position = account.positions[i]
+    if account.isolated and (position.lots or position.collateral < 0):
+        position.collateral += amount
+    else:
+        account.cash += amount
 
 
 def deleverage(venue: Any, bankrupt: Account, i: int, value: int, round_: int) -> list[dict[str, Any]]:
@@ -155,7 +209,7 @@ def deleverage(venue: Any, bankrupt: Account, i: int, value: int, round_: int) -
         lots = left if place == len(opposite) else min(left, abs(account.positions[i].lots))
         if account.margined:
             gain = (mark * lot_value(instrument) - price) * (lots if held > 0 else -lots)
-            if gain < 0 and venue.equity(account) + rounded(gain) < 0:
+            if gain < 0 and own_equity(venue, account, i) + rounded(gain) < 0:
                 continue
         part = left_value if lots == left else rounded(value * (lots / abs(held)))
         signed = -lots if held > 0 else lots
@@ -175,6 +229,6 @@ def rank(account: Account, i: int, mark: float, instrument: Instrument) -> float
     value = position.lots * (mark * lot_value(instrument))
     profit = value - position.cost
     equity = position.collateral + rounded(profit) if account.isolated else account.equity
-    leverage = abs(value) / max(float(equity), 1.0)
+    leverage = abs(value) / max(float(equity), 1.0) if account.margined else 1.0  # others: as if fully funded
     relative = profit / max(abs(float(position.cost)), 1.0)
     return relative * leverage if profit > 0 else relative / max(leverage, 1e-9)

@@ -29,6 +29,7 @@ class ReferenceMarket:
         self.seconds, self.opening_seconds = setup.step_seconds, setup.opening_seconds
         self.path = path
         self.exogenous = self.index = self.oracle = self.mark = self.mid = self.last = path[0]
+        self.bid = self.ask = 0.0      # best quotes, 0 when the side is empty
         self.indices = [path[0]]
         self.offset = self.basis = self.premium = self.funding_rate = 0.0
         self.premiums = 0
@@ -46,7 +47,9 @@ class ReferenceMarket:
         self._sample_premium(step)
         pull = self.feed.index_feedback * -math.expm1(-self.seconds / self.feed.feedback_seconds)
         if pull > 0.0:
-            self.offset += pull * math.log(self.mid / self.index)
+            tradable = max(self.index, self.bid) if self.bid else self.index   # a side without quotes says nothing
+            tradable = min(tradable, self.ask) if self.ask else tradable
+            self.offset += pull * math.log(tradable / self.index)
         self.exogenous = self.path[step]
         self.index = self.exogenous * math.exp(self.offset)
         self.indices.append(self.index)

@@ -175,11 +175,12 @@ class ReferenceVenue:
         """Stage 4: append the venue's own orders to `orders`; return their records."""
         fund, records = max(self.accounts[FUND_ROW].cash, 0), []
         for account in due:
-            if account.event < 0:
+            first = account.event < 0
+            if first:
                 account.event = self._next_event
                 self._next_event += 1
                 self.count["liquidated_accounts"] += 1
-            sent, recorded, fund = close_out(self, account, round_, fund)
+            sent, recorded, fund = close_out(self, account, round_, fund, first)
             orders += sent
             records += recorded
         self.count["liquidations"] += len(records)
@@ -228,6 +229,7 @@ class ReferenceVenue:
         self.adl += adl
         for i, (market, instrument) in enumerate(zip(self.markets, self.instruments, strict=True)):
             bid, ask = self.book.best(i, BUY), self.book.best(i, SELL)
+            market.bid, market.ask = ((ticks or 0) * instrument.tick_size for ticks in (bid, ask))
             if bid is not None and ask is not None:
                 market.mid = 0.5 * (bid + ask) * instrument.tick_size
             if self.book.last_ticks[i]:
