@@ -49,8 +49,14 @@ def excess(record: RunRecord, twin: RunRecord) -> Excess:
         drawdown=max_drawdown(full_mark) - max_drawdown(twin_mark),
         run_up=max_run_up(full_mark) - max_run_up(twin_mark),
         forced_notional=math.fsum(forced_flow(record)) - math.fsum(forced_flow(twin)),
-        bad_debt=losses(record).bad_debt_gross - losses(twin).bad_debt_gross,
+        bad_debt=_unpaid(record) - _unpaid(twin),
     )
+
+
+def _unpaid(record: RunRecord) -> float:
+    """Return gross bad debt and the negative equity that is still open at the end [quote]."""
+    loss = losses(record)
+    return loss.bad_debt_gross + loss.negative_equity_end
 
 
 def amplification_ratio(drawdown: float, twin_drawdown: float) -> float:

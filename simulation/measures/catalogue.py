@@ -75,6 +75,7 @@ _LIQUIDATIONS = {
 
 _LOSSES = {
     "bad_debt_gross": "negative equity at close, before any fund [quote]",
+    "negative_equity_end": "negative equity of accounts open at the end: bad debt to come [quote]",
     "bad_debt_net": "gross bad debt less liquidation fees, negative when these were larger [quote]",
     "bad_debt_to_liquidated": f"gross bad debt over liquidated notional [fraction]; {NO_LIQUIDATION}",
     "fund_change": "closing less opening insurance fund [quote]",
@@ -128,7 +129,7 @@ TWIN_MEASURES: dict[str, str] = {
     "excess_drawdown": "drawdown of the mark less that of twin T1 [log points]",
     "excess_run_up": "run-up of the mark less that of twin T1 [log points]",
     "excess_forced_notional": "forced notional less that of twin T1 [quote]",
-    "excess_bad_debt": "gross bad debt less that of twin T1 [quote]",
+    "excess_bad_debt": "gross bad debt and negative equity at the end, less those of twin T1 [quote]",
     "amplification": "drawdown over that of twin T1 [ratio]; NaN when the twin's is below 1 %; "
     "over replications use the ratio of means",
     **{f"excess_pnl_{name}": f"profit of the class {name} less that in twin T1 [quote]" for name in CLASSES},

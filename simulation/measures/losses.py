@@ -14,6 +14,7 @@ CLASSES = (
     "trader_long", "trader_short", "trader_flat", "maker", "background", "liquidator", "arbitrageur",
     "warehouse", "fund", "fees", "user",
 )
+MARGINED = (Kind.TRADER, Kind.MAKER, Kind.ARBITRAGEUR, Kind.USER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,10 @@ class Losses:
     Attributes
     ----------
     bad_debt_gross : float
-        Negative equity of accounts at their close, before any fund; non-negative.
+        Negative equity of accounts at their close, before any fund; non-negative (to rounding, as
+        what the fund had advanced is taken off again when a position recovers).
+    negative_equity_end : float
+        Negative equity of accounts that are open at the end: bad debt to come, all of it in twin T3.
     bad_debt_net : float
         Gross bad debt less the liquidation fees taken from accounts closed with something left:
         negative when liquidations earned more than bankruptcies cost.
@@ -36,6 +40,7 @@ class Losses:
     """
 
     bad_debt_gross: float
+    negative_equity_end: float
     bad_debt_net: float
     fund_change: float
     fund_draw: float
@@ -76,6 +81,7 @@ def losses(record: RunRecord) -> Losses:
     fund = totals["fund"]
     return Losses(
         bad_debt_gross=gross,
+        negative_equity_end=math.fsum(np.maximum(-record.closing_equity[np.isin(record.kinds, MARGINED)], 0.0)),
         bad_debt_net=gross - math.fsum(record.liquidations["fee"]),
         fund_change=float(fund[-1] - fund[0]),
         fund_draw=float(fund[0] - fund.min()),

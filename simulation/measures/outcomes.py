@@ -139,6 +139,7 @@ def _loss_outcomes(record: RunRecord) -> dict[str, float]:
     closed = liquidated + adl.notional
     return {
         "bad_debt_gross": loss.bad_debt_gross,
+        "negative_equity_end": loss.negative_equity_end,
         "bad_debt_net": loss.bad_debt_net,
         "bad_debt_to_liquidated": loss.bad_debt_gross / liquidated if liquidated > 0.0 else math.nan,
         "fund_change": loss.fund_change,
