@@ -1,12 +1,12 @@
 """SpiralModel: the Mesa face of a run. The compiled core does the work; agents are views of its rows."""
 
-import importlib
 from typing import Any
 
 import mesa
 import numpy as np
 import pandas as pd
 
+from spirals.agents.collecting import BY_POSITION, collector
 from spirals.agents.groups import Agents
 from spirals.agents.participant import (
     Arbitrageur,
@@ -17,8 +17,8 @@ from spirals.agents.participant import (
     MarketMaker,
     Participant,
 )
-from spirals.agents.setup import Setup, with_keywords
-from spirals.agents.user import load_agent_class
+from spirals.agents.setup import resolved, seed_of, with_keywords
+from spirals.agents.user import called, load_agent_class
 from spirals.agents.user_agent import UserAgent, UserView
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.record import RunRecord
@@ -28,9 +28,6 @@ from spirals.simulation.state import BACKGROUND_ROW, Kind
 __all__ = ["ACTIVATIONS", "SpiralModel"]
 
 ACTIVATIONS = ("compiled", "agents")
-REPORTED = (
-    "mark", "mid", "index", "spread", "volatility", "open_interest", "liquidations", "bad_debt", "insurance_fund",
-)
 
 
 class SpiralModel(mesa.Model):
@@ -39,22 +36,26 @@ class SpiralModel(mesa.Model):
     Parameters
     ----------
     setup : str, path or object, optional
-        Name or file of a scenario, or an object with the attributes of :class:`Setup`; a quiet hour by
-        default.
+        The scenario: a name of the catalogue, the path of a TOML file, or an object with the attributes
+        of :class:`Setup`; a quiet hour by default. (Mesa 3.5 keeps the word `scenario` for itself.)
     rng, seed : int, optional
-        Seed, either of them; 0 by default.
+        Seed, under either name: the same number gives the same run. Without one a number is drawn from
+        the operating system, as plain Mesa does, and kept in `model.seed`.
     steps, step_seconds, traders, leverage_multiplier, crowding, open_interest, positions_file, depth,
     makers, arbitrageurs, initial_margin_rate, maintenance_margin_rate, shock : optional
-        Flat overrides of the setup, for sweeps and sliders. `depth` is a name of ``DEPTHS``; `makers`
-        and `arbitrageurs` are counts; the rates replace the policy by a static one; `shock` adds a
-        jump of the outside log price after a minute.
+        Flat overrides of the setup, for sweeps and sliders. `depth` is a name of ``DEPTHS`` or of its
+        class (``"linear"``, ``"LinearDepth"``); `makers` and `arbitrageurs` are counts; the rates replace
+        the policy by a static one; `shock` adds a jump of the outside log price after a minute.
     activation : {"compiled", "agents"}
         Who calls the rules of built-in agents: one compiled loop, or every agent's ``step()`` in turn
         (slower by about a thousand times, same orders).
     collect_every : int
-        Steps between two rows of the DataCollector; 0: never.
+        Steps between two rows of the DataCollector; opening and horizon have one in any case, and with 0
+        only they. ``mesa.batch_run`` of Mesa 3.3 needs 1.
     trades : bool
         Keep every trade.
+    agent_data : bool
+        Whether the DataCollector also keeps position, equity and leverage of every agent.
 
     Attributes
     ----------
@@ -64,11 +65,21 @@ class SpiralModel(mesa.Model):
     setup : object
     tick : int
         Steps done.
+    seed : int
+        The seed in use.
     datacollector : mesa.DataCollector
-        Rows of mark, mid, index, spread, volatility, open interest, liquidations, bad debt, fund.
+        Rows of tick, mark, mid, index, spread, volatility, open interest, liquidations, bad debt, fund, seed.
+
+    Raises
+    ------
+    InputError
+        A value out of its range, `rng` and `seed` that differ, or a scenario that does not exist.
 
     Notes
     -----
+    Under ``mesa.batch_run`` row k is the state after k steps. For its sake, on Mesa 3.3 `running` turns
+    false with the call of ``step()`` after the last step, which does nothing else.
+
     Other things than numbers drawn through the core come from `model.rng` and `model.random`, which are
     yours: nothing in this package draws from them.
     """
@@ -95,13 +106,14 @@ class SpiralModel(mesa.Model):
         activation: str = "compiled",
         collect_every: int = 1,
         trades: bool = False,
+        agent_data: bool = False,
     ) -> None:
-        number = _seed(rng, seed)
+        number = seed_of(rng, seed)
         super().__init__(rng=number)
         if activation not in ACTIVATIONS:
             raise InputError([f"activation must be one of {', '.join(ACTIVATIONS)}, was {activation!r}"])
         self.seed = number
-        self.setup = with_keywords(_resolved(setup), dict(
+        self.setup = with_keywords(resolved(setup), dict(
             steps=steps, step_seconds=step_seconds, traders=traders, leverage_multiplier=leverage_multiplier,
             crowding=crowding, open_interest=open_interest, positions_file=positions_file, depth=depth, makers=makers,
             arbitrageurs=arbitrageurs, initial_margin_rate=initial_margin_rate,
@@ -116,30 +128,33 @@ class SpiralModel(mesa.Model):
         self.grids = [(instrument.lot_size, instrument.tick_size) for instrument in given.instruments]
         self.atom = given.instruments[0].atom
         self._user_classes = [load_agent_class(group) for group in given.agents]
+        self.datacollector = collector(collect_every, agent_data)
         self.core = Simulation(given, self.population, number, trades=trades)
         self._create_agents()
-        self.datacollector = mesa.DataCollector(model_reporters={name: name for name in REPORTED})
-        if collect_every:
-            self.datacollector.collect(self)
+        self.datacollector.collect(self)
 
     def step(self) -> None:
         """Run one step of the venue; at the horizon nothing happens any more."""
         core = self.core
         if core.step_index >= core.n_steps:
-            self._end()
+            self.running = False
             return
         core.step()
         self.tick = core.step_index
-        if self.collect_every and self.tick % self.collect_every == 0:
+        last = self.tick >= core.n_steps
+        if last or (self.collect_every and self.tick % self.collect_every == 0):
             self.datacollector.collect(self)
-        if self.tick >= core.n_steps:
-            self._end()
+        if last:
+            self.running = BY_POSITION
+            self._let_go()
 
     def run(self, steps: int | None = None) -> None:
         """Run `steps` steps, or to the horizon."""
         last = self.core.n_steps if steps is None else min(self.core.n_steps, self.tick + steps)
         while self.running and self.tick < last:
             self.step()
+        if self.tick >= self.core.n_steps:
+            self.running = False
 
     def record(self) -> RunRecord:
         """Return what the run has left behind so far, for the measures."""
@@ -244,7 +259,7 @@ class SpiralModel(mesa.Model):
         if self._users:
             self.user_view.update(self.core, people.user_key)
             for agent in self._users:
-                agent.start()
+                called(agent, "start", self.core.step_index)
 
     def _step_agents(self, core: Simulation) -> None:
         """Let Python agents step in the middle of the venue's step (stage 4)."""
@@ -254,11 +269,10 @@ class SpiralModel(mesa.Model):
         if self._users:
             self.user_view.update(core, self.population.user_key)
             for agent in self._users:
-                agent.step()
+                called(agent, "step", core.step_index)
 
-    def _end(self) -> None:
-        """Stop, and let Mesa 3.3 forget the model: its class-level counter would keep it for ever."""
-        self.running = False
+    def _let_go(self) -> None:
+        """Let Mesa 3.3 forget the model: its class-level counter would keep it for ever."""
         counters = getattr(mesa.Agent, "_ids", None)
         if counters is not None:
             counters.pop(self, None)
@@ -266,24 +280,3 @@ class SpiralModel(mesa.Model):
 
 def _row(agent: Participant) -> int:
     return agent.row
-
-
-def _seed(rng: Any, seed: Any) -> int:
-    """Return the seed from either keyword; text of a number is a number."""
-    given = rng if rng is not None else seed
-    try:
-        number = int(given) if given is not None and given != "" else 0
-    except (TypeError, ValueError):
-        number = -1
-    if number < 0:
-        raise InputError([f"rng must be a whole number of at least 0, was {given!r}"])
-    return number
-
-
-def _resolved(setup: Any) -> Any:
-    """Return the setup object; a name or path is looked up among the scenarios."""
-    if setup is None:
-        return Setup()
-    if isinstance(setup, str) or hasattr(setup, "__fspath__"):
-        return importlib.import_module("spirals.scenarios").load_scenario(setup)
-    return setup

@@ -23,6 +23,7 @@ __all__ = ["PositionTable", "read_positions"]
 REQUIRED = ("account", "instrument", "size", "entry_price", "collateral")
 OPTIONAL = ("side", "mode")
 MODES = ("cross", "isolated")
+MOST = 1e12   # beyond it money no longer fits into whole atoms
 
 
 class PositionTable:
@@ -111,12 +112,13 @@ class _Parser:
         side = record.get("side", "")
         if side not in ("", "long", "short"):
             wrong("side", "long, short or empty", side)
-        if not math.isfinite(size) or size == 0 or (side and size < 0):
-            wrong("size", "a number above 0" if side else "a number other than 0", record["size"])
-        if not math.isfinite(entry) or entry <= 0:
-            wrong("entry_price", "a number above 0", record["entry_price"])
-        if not math.isfinite(collateral) or collateral < 0:
-            wrong("collateral", "a number of at least 0", record["collateral"])
+        if not abs(size) < MOST or size == 0 or (side and size < 0):
+            wanted = "a number above 0" if side else "a number other than 0"
+            wrong("size", wanted + ", below 1e12", record["size"])
+        if not 0 < entry < MOST:
+            wrong("entry_price", "a number above 0, below 1e12", record["entry_price"])
+        if not 0 <= collateral < MOST:
+            wrong("collateral", "a number of at least 0, below 1e12", record["collateral"])
         if len(self.found) > before:
             return
         instrument = self.names.index(name)

@@ -12,7 +12,7 @@ from typing import Any
 from spirals.simulation.errors import InputError
 from spirals.simulation.parameters import Part, parameter, problems_of
 
-__all__ = ["UserAgents", "load_agent_class"]
+__all__ = ["UserAgents", "called", "load_agent_class"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +70,19 @@ def load_agent_class(group: UserAgents) -> type[Any]:
     return found
 
 
+def called(agent: Any, method: str, step: int) -> None:
+    """Call ``start`` or ``step`` of a user's agent; a fault of its code names class, file and step."""
+    try:
+        getattr(agent, method)()
+    except (Exception, SystemExit) as error:
+        kind = type(agent)
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None) or kind.__module__
+        place = f"{method} of agent {kind.__name__} ({file}), row {agent.row}, at step {step}"
+        if isinstance(error, InputError):
+            raise InputError([f"{place}: {line}" for line in error.problems]) from error
+        raise RuntimeError(f"{place} failed ({type(error).__name__}: {error})") from error
+
+
 def _module(group: UserAgents) -> tuple[ModuleType, str]:
     """Import the module of a group; return it with the wanted class name ("" when not given)."""
     place, _, name = str(group.agent).rpartition(":")
@@ -79,7 +92,7 @@ def _module(group: UserAgents) -> tuple[ModuleType, str]:
         return _load_file(Path(place or group.file)), name
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         fault = f"{type(error).__name__}: {error}"
         raise InputError([f"UserAgents: cannot import {place or group.file} ({fault})"]) from error
 

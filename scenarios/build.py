@@ -1,10 +1,11 @@
 """Build frozen parts from resolved inputs: the only place where the named classes are imported."""
 
+import re
 from typing import Any
 
 from spirals.scenarios.parts import BASES
 from spirals.scenarios.plugins import Reference, import_class, is_user_code, locate
-from spirals.scenarios.problems import Key, Problems
+from spirals.scenarios.problems import Key, Problems, Where
 from spirals.scenarios.resolve import is_slot, slot_names
 from spirals.scenarios.schema import module_file
 from spirals.scenarios.values import convert, part_slot
@@ -77,9 +78,18 @@ def _instance(reference: Reference, slot: str, arguments: dict[str, Any], proble
                      given=f"{reference.file or reference.module}:{reference.name}")
     except InputError as error:
         for line in error.problems:
-            problems.add(line.removeprefix(f"{reference.name}: "), key)
-    except (TypeError, ValueError) as error:
+            problems.add(line.removeprefix(f"{reference.name}: "), key, where=_overridden(line, key, problems))
+    except (Exception, SystemExit) as error:
         problems.add(f"{reference.name} refused its values ({type(error).__name__}: {error})", key)
+    return None
+
+
+def _overridden(line: str, key: Key, problems: Problems) -> Where | None:
+    """Return the override that set a value which the line speaks of: it is to blame, not the file."""
+    words = re.findall(r"\w+", line)
+    for place, where in problems.places.items():
+        if place[:-1] == key and place and where.source.startswith(("-s ", "override ")) and place[-1] in words:
+            return where
     return None
 
 

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CATALOGUE", "entries", "find_file", "names"]
+__all__ = ["CATALOGUE", "entries", "find_file", "is_path", "names"]
 
 CATALOGUE = Path(__file__).resolve().parent / "catalogue"
 PREFIXES = {"scenario": "", "study": "study-", "venue": "venue-"}
@@ -19,11 +19,16 @@ def find_file(name: str, folder: Path, kind: str = "scenario") -> Path | None:
 
     Text that looks like a path (a separator or ``.toml``) is never taken for a name.
     """
-    if name.endswith(".toml") or "/" in name or "\\" in name:
+    if is_path(name):
         path = folder / Path(name).expanduser()
         return path if path.exists() else None
     path = CATALOGUE / f"{PREFIXES[kind]}{name}.toml"
     return path if path.is_file() else None
+
+
+def is_path(name: str) -> bool:
+    """Return whether text is meant as a path, not as a name of the catalogue."""
+    return name.endswith(".toml") or "/" in name or "\\" in name
 
 
 def names(kind: str) -> list[str]:

@@ -19,6 +19,7 @@ from spirals.simulation.errors import InputError
 __all__ = ["main"]
 
 DONE, RUN_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+INTERRUPTS = {verbs.run: "; nothing of an unfinished run is kept", verbs.sweep: "; everything finished is kept"}
 log = logging.getLogger("spirals")
 
 
@@ -34,6 +35,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    options = None
     try:
         options = _parser().parse_args(arguments)
         _set_up_log(options)
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"spirals: {' '.join(line.split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("spirals: interrupted; everything finished is kept", file=sys.stderr)
+        print(f"spirals: interrupted{'' if options is None else INTERRUPTS.get(options.verb, '')}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has left; keep the interpreter from complaining at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

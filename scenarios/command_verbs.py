@@ -1,6 +1,7 @@
 """What the verbs of the command do. Imports are late: ``list`` and ``show`` answer in under a second."""
 
 import argparse
+import contextlib
 import json
 import logging
 import math
@@ -52,15 +53,17 @@ def run(options: argparse.Namespace) -> int:
 
     faults = _Faults()
     faults.attempt(check_overrides, options.set)
-    seed = faults.whole("--seed", options.seed, least=0)
+    seed = faults.whole("--seed", options.seed, least=0, most=2**53)
     steps = faults.whole("--steps", options.steps, least=1)
     changes = [*options.set, *([f"steps={steps}"] if steps is not None else [])]
-    inputs = faults.attempt(resolve_scenario, options.scenario, changes, allow_code=True)
+    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no result
+        inputs = faults.attempt(resolve_scenario, options.scenario, changes, allow_code=True)
     faults.raise_if_any()
     from spirals.scenarios.single_run import run_inputs
 
-    result = run_inputs(inputs, seed or 0, twins=("T1", "T2", "T3") if options.twins else (),
-                        folder=Path(options.out) if options.out else None)
+    with contextlib.redirect_stdout(sys.stderr):
+        result = run_inputs(inputs, seed or 0, twins=("T1", "T2", "T3") if options.twins else (),
+                            folder=Path(options.out) if options.out else None, progress=not options.quiet)
     if options.json:
         _print_json({"scenario": result.scenario, "seed": result.seed, "stop_reason": result.stop_reason,
                      "outcomes": result.outcomes, "attribution": result.attribution})
@@ -86,12 +89,14 @@ def sweep(options: argparse.Namespace) -> int:
     faults.attempt(check_overrides, options.set)
     study = faults.attempt(load_study, options.study, replications=replications)
     if study is not None:
-        faults.attempt(study_cells, study, options.set, allow_code=True)
+        with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no result
+            faults.attempt(study_cells, study, options.set, allow_code=True)
     faults.raise_if_any()
     from spirals.scenarios.study_sweep import sweep_study
 
     assert study is not None
-    result = sweep_study(study, options.set, workers=workers, folder=options.out, progress=not options.quiet)
+    with contextlib.redirect_stdout(sys.stderr):
+        result = sweep_study(study, options.set, workers=workers, folder=options.out, progress=not options.quiet)
     counts = result.counts
     if options.json:
         _print_json({"study": study.name, "runs": len(result.table), "done": counts.done, "failed": counts.failed,
@@ -112,7 +117,11 @@ def report(options: argparse.Namespace) -> int:
                           f"given: {str(folder)!r}"])
     from spirals.scenarios.report import write_report
 
-    print(write_report(folder))
+    try:
+        print(write_report(folder))
+    except OSError as error:
+        raise InputError([f"cannot write the report ({error.strerror}); allowed: a writable folder; "
+                          f"given: {str(folder)!r}"]) from error
     return 0
 
 
@@ -129,7 +138,7 @@ class _Faults:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def whole(self, name: str, text: str | None, least: int) -> int | None:
+    def whole(self, name: str, text: str | None, least: int, most: int | None = None) -> int | None:
         """Return a whole number given as text; None when absent or at fault."""
         if text is None:
             return None
@@ -137,9 +146,10 @@ class _Faults:
             value = int(text)
         except ValueError:
             value = least - 1
-        if value >= least:
+        if value >= least and (most is None or value <= most):
             return value
-        self.lines.append(f"bad number in {name}; allowed: a whole number of at least {least}; given: {text!r}")
+        upper = "" if most is None else f" and at most {most}"
+        self.lines.append(f"bad number in {name}; allowed: a whole number of at least {least}{upper}; given: {text!r}")
         return None
 
     def attempt(self, function: Any, *arguments: Any, **keywords: Any) -> Any:

@@ -11,10 +11,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spirals.scenarios.problems import Key, Problems
+from spirals.scenarios.problems import Key, Problems, suggestion
 
 __all__ = ["SAMPLERS", "Axis", "Point", "Range", "Setting", "axes_of", "design_points", "replication_seed"]
 
+RANGE_KEYS = ("low", "high", "scale", "whole", "path")
 SAMPLERS = ("latin-hypercube", "sobol")
 Setting = tuple[str, Any]
 
@@ -115,17 +116,21 @@ def axes_of(table: Mapping[str, Any], key: Key, problems: Problems) -> list[Axis
     which sets several inputs together. Dotted paths may be written with or without quotes.
     """
     found: list[Axis | Range] = []
-    for name, stated in _flat(table):
-        place = (*key, name)
+    for name, tokens, stated in _flat(table):
+        place = (*key, *tokens)
         path, given = name, stated
         if isinstance(stated, Mapping):
             path = stated.get("path", name)
             given = stated.get("values", stated)
-        if isinstance(given, list) and given:
-            found.append(Axis(name, tuple(_value(path, value) for value in given)))
-        elif isinstance(given, Mapping) and {"low", "high"} <= set(given):
-            axis = _range(name, path, given, place, problems)
-            found += [axis] if axis is not None else []
+        if not isinstance(path, str) or not path:
+            problems.add("wrong type", (*place, "path"), allowed="dotted path of an input", given=path)
+        elif isinstance(given, list) and given:
+            axis = Axis(name, tuple(_value(path, value) for value in given))
+            _refuse_twice(axis, given, place, problems)
+            found.append(axis)
+        elif isinstance(given, Mapping) and {"low", "high"} & set(given):
+            sampled = _range(name, path, given, place, problems)
+            found += [sampled] if sampled is not None else []
         else:
             problems.add("no values", place, given=given,
                          allowed="an array of values, or a table with low and high, or with path and values")
@@ -137,6 +142,16 @@ def label_of(value: Any) -> Any:
     if isinstance(value, Mapping):
         return str(value.get("label") or str(value.get("type", "")).rpartition(":")[2] or dict(value))
     return str(value) if isinstance(value, list) else value
+
+
+def _refuse_twice(axis: Axis, given: Sequence[Any], key: Key, problems: Problems) -> None:
+    """Points are told apart by their labels in the table of runs."""
+    labels = [label for label, _ in axis.values]
+    for position, label in enumerate(labels):
+        if label in labels[:position]:
+            problems.add("the same value or label twice", key, allowed="values that differ, with labels that differ",
+                         given=given)
+            return
 
 
 def _value(path: str, value: Any) -> tuple[Any, tuple[Setting, ...]]:
@@ -157,36 +172,44 @@ def _settings(table: Mapping[str, Any]) -> list[Setting]:
     return found
 
 
-def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return entries of a table whose unquoted dotted names TOML has turned into nested tables."""
-    found: list[tuple[str, Any]] = []
+def _flat(table: Mapping[str, Any]) -> list[tuple[str, Key, Any]]:
+    """Return name, key and value of entries; TOML has turned unquoted dotted names into nested tables."""
+    found: list[tuple[str, Key, Any]] = []
     for name, value in table.items():
         inner = isinstance(value, Mapping) and not {"values", "low", "high", "path"} & set(value)
         if inner and value:
-            found += [(f"{name}.{rest}", item) for rest, item in _flat(value)]
+            found += [(f"{name}.{rest}", (name, *tokens), item) for rest, tokens, item in _flat(value)]
         else:
-            found.append((name, value))
+            found.append((name, (name,), value))
     return found
 
 
 def _range(name: str, path: str, given: Mapping[str, Any], key: Key, problems: Problems) -> Range | None:
-    unknown = set(given) - {"low", "high", "scale", "whole", "path"}
-    numbers = [given["low"], given["high"]]
-    scale = given.get("scale", "linear")
+    numbers: list[Any] = [given.get("low"), given.get("high")]
+    scale, whole = given.get("scale", "linear"), given.get("whole", False)
     before = len(problems)
-    if unknown:
-        problems.add("unknown key", (*key, sorted(unknown)[0]), allowed="low, high, scale, whole, path")
+    for word in sorted(set(given) - set(RANGE_KEYS)):
+        problems.add("unknown key" + suggestion(word, RANGE_KEYS), (*key, word), allowed=", ".join(RANGE_KEYS),
+                     given=given[word])
+    for word in sorted({"low", "high"} - set(given)):
+        problems.add("missing key", (*key, word), allowed="a finite number")
+    if len(problems) > before:
+        return None
     if not all(type(item) in (int, float) and math.isfinite(item) for item in numbers):
         problems.add("wrong type", key, allowed="finite numbers low and high", given=numbers)
     elif not numbers[0] < numbers[1]:
         problems.add("empty range", key, allowed="low below high", given=numbers)
     elif scale == "log" and numbers[0] <= 0:
         problems.add("out of range", (*key, "low"), allowed="above 0 for scale = 'log'", given=numbers[0])
+    elif whole is True and any(item != int(item) for item in numbers):
+        problems.add("not a whole number", key, allowed="whole numbers low and high for whole = true", given=numbers)
+    if not isinstance(whole, bool):
+        problems.add("wrong type", (*key, "whole"), allowed="true or false", given=whole)
     if scale not in ("linear", "log"):
         problems.add("unknown word", (*key, "scale"), allowed="linear, log", given=scale)
     if len(problems) > before:
         return None
-    return Range(name, path, numbers[0], numbers[1], scale == "log", bool(given.get("whole", False)))
+    return Range(name, path, numbers[0], numbers[1], scale == "log", whole)
 
 
 def _choices(axis: Axis) -> list[tuple[str, Any, tuple[Setting, ...]]]:

@@ -15,8 +15,8 @@ import pandas as pd
 from spirals.simulation.measures.intervals import Interval, mean_interval, variance_ratio
 
 __all__ = [
-    "CellEffect", "Layout", "OverallEffect", "cell_effects", "cells", "completed", "in_design_order", "overall_effect",
-    "study_layout",
+    "CellEffect", "Layout", "OverallEffect", "cell_effects", "cells", "completed", "in_design_order", "level_effects",
+    "overall_effect", "study_layout",
 ]
 
 LEVER_NAMES = ("pi", "procyclicality")
@@ -65,9 +65,6 @@ class CellEffect:
         Value of every cell column.
     difference : Interval
         Highest less lowest level of the lever, paired by replication.
-    slope : Interval
-        Least-squares slope over all levels, per unit of the lever, one slope per replication; NaN for
-        a lever of words.
     variance_ratio : float
         Variance with independent runs over variance with paired runs of the difference.
     missing : int
@@ -76,7 +73,6 @@ class CellEffect:
 
     cell: Mapping[str, Any]
     difference: Interval
-    slope: Interval
     variance_ratio: float
     missing: int
 
@@ -87,16 +83,15 @@ class OverallEffect:
 
     Attributes
     ----------
-    difference, slope : Interval
-        Means over cells within a replication, then over replications: valid whether or not cells
-        share seeds.
+    difference : Interval
+        Highest less lowest level: mean over cells within a replication, then over replications, so
+        valid whether or not cells share seeds.
     positive, negative, undetermined : float
         Share of cells whose interval of the difference lies above zero, below zero, on both sides.
     n_cells : int
     """
 
     difference: Interval
-    slope: Interval
     positive: float
     negative: float
     undetermined: float
@@ -169,7 +164,6 @@ def cell_effects(runs: pd.DataFrame, layout: Layout, outcome: str, level: float 
             CellEffect(
                 cell=cell,
                 difference=mean_interval(high - low, level),
-                slope=mean_interval(_slopes(table, layout.levels), level),
                 variance_ratio=variance_ratio(high, low),
                 missing=int(np.count_nonzero(np.isnan(high - low))),
             )
@@ -182,23 +176,32 @@ def overall_effect(runs: pd.DataFrame, layout: Layout, outcome: str, level: floa
 
     A replication counts when it is complete in every cell, so that every cell has the same weight.
     """
-    done = completed(runs)
-    replications = sorted(done[_pair_column(done)].unique())
-    differences, slopes = [], []
-    for _, part in cells(done, layout.cell_columns):
-        table = _by_replication(part, layout, outcome, replications)
-        differences.append(table[:, -1] - table[:, 0])
-        slopes.append(_slopes(table, layout.levels))
     signs = [effect.difference.sign for effect in cell_effects(runs, layout, outcome, level)]
     n = len(signs)
     return OverallEffect(
-        difference=mean_interval(_mean_over_cells(differences), level),
-        slope=mean_interval(_mean_over_cells(slopes), level),
+        difference=level_effects(runs, layout, outcome, level)[-1],
         positive=signs.count(1) / n,
         negative=signs.count(-1) / n,
         undetermined=signs.count(0) / n,
         n_cells=n,
     )
+
+
+def level_effects(runs: pd.DataFrame, layout: Layout, outcome: str, level: float = 0.95) -> list[Interval]:
+    """Return every level of the lever less its lowest one, over all cells with equal weight.
+
+    Returns
+    -------
+    differences : list of Interval, one per level
+        The first is zero by construction. A replication counts at a level when every cell has that
+        level and the lowest one.
+    """
+    done = completed(runs)
+    replications = sorted(done[_pair_column(done)].unique())
+    tables = [_by_replication(part, layout, outcome, replications) for _, part in cells(done, layout.cell_columns)]
+    differences = [table - table[:, :1] for table in tables]
+    mean = np.add.reduce(np.array(differences), axis=0) / len(differences)
+    return [mean_interval(mean[:, column], level) for column in range(len(layout.levels))]
 
 
 def _guess_lever(runs: pd.DataFrame, varied: Sequence[str]) -> str | None:
@@ -232,16 +235,3 @@ def _by_replication(
     for replication, value, result in zip(part[pair], part[layout.lever], part[outcome], strict=True):
         table[row_of[replication], column_of[value]] = result
     return table
-
-
-def _slopes(table: np.ndarray, levels: Sequence[Any]) -> np.ndarray:
-    """Least-squares slope of every row over the levels; NaN for incomplete rows and for words."""
-    if not all(isinstance(value, int | float | np.number) for value in levels):
-        return np.full(len(table), math.nan)
-    x = np.array(levels, dtype=np.float64)
-    x -= np.add.reduce(x) / len(x)
-    return np.add.reduce(table * x, axis=1) / np.add.reduce(x * x)
-
-
-def _mean_over_cells(columns: list[np.ndarray]) -> np.ndarray:
-    return np.add.reduce(np.array(columns), axis=0) / len(columns)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spirals.scenarios.build import build_part, check_sound_parts
-from spirals.scenarios.catalogue_index import find_file, names
+from spirals.scenarios.catalogue_index import find_file, is_path, names
 from spirals.scenarios.overrides import Override, apply_override, parse_override
 from spirals.scenarios.problems import Key, Problems, Where, suggestion
 from spirals.scenarios.resolve import Resolver, is_file_field, nested_parts, part_schema
@@ -105,14 +105,15 @@ def resolve_scenario(
     problems = Problems()
     path = find_file(str(name_or_path), Path.cwd())
     if path is None:
-        known = names("scenario")
-        problems.add("unknown scenario" + suggestion(str(name_or_path), known),
-                     allowed=f"{', '.join(known)}, or a TOML file", given=str(name_or_path))
+        add_unknown(str(name_or_path), "scenario", problems)
         problems.raise_if_any()
         raise AssertionError("unreachable")
     stated, places, folders = read_extended(path, problems, find_file)
     problems.places = places
-    problems.raise_if_any()  # nothing more can be said about a file that does not parse
+    if stated.get("kind") == "study" or ("scenario" in stated and "population" not in stated):
+        problems.add("a study, not a scenario", allowed="a scenario; for a study: spirals sweep",
+                     given=str(name_or_path))
+    problems.raise_if_any()  # nothing more can be said about such a file, or one that does not parse
     inputs = resolve_stated(stated, parsed_overrides(overrides, problems), problems, places, folders, allow_code)
     problems.raise_if_any()
     assert inputs is not None
@@ -140,6 +141,7 @@ def resolve_stated(
         if key is not None:
             applied.append(f"{'.'.join(map(str, key))}={override.value}")
             _forget(key, own_places)
+            _forget(key, own_folders)
             own_places[key] = Where(override.place)
             own_folders[key] = Path.cwd()
     tree = Resolver(problems, own_folders).part(data, "Scenario")
@@ -148,6 +150,20 @@ def resolve_stated(
         if allow_code is not None:
             check_sound_parts(tree, "Scenario", problems, allow_code=allow_code)
     return Inputs(tree, tuple(applied), own_places) if tree is not None and len(problems) == before else None
+
+
+def add_unknown(given: str, kind: str, problems: Problems, key: Key = ()) -> None:
+    """Add the problem of a scenario or study that is not there."""
+    other = {"scenario": "study", "study": "scenario"}[kind]
+    known = names(kind)
+    allowed = f"{', '.join(known) or '(none)'}, or a TOML file"
+    if is_path(given):
+        problems.add("no such file", key, allowed=allowed, given=given)
+    elif given in names(other):
+        verb = "sweep" if other == "study" else "run"
+        problems.add(f"a {other}, not a {kind}", key, allowed=f"{allowed}; for a {other}: spirals {verb}", given=given)
+    else:
+        problems.add(f"unknown {kind}" + suggestion(given, known), key, allowed=allowed, given=given)
 
 
 def user_files(tree: dict[str, Any]) -> dict[str, str]:
@@ -190,8 +206,9 @@ def _check_sources(tree: dict[str, Any], problems: Problems) -> None:
     known = {path for path, _ in leaves({key: value for key, value in tree.items() if key != "sources"})}
     known |= {path.rpartition(".")[0] for path in known} | {name for name in tree if name != "type"}
     faulty = {".".join(map(str, problem.path)) for problem in problems}  # told already
+    unread = [path.removesuffix(".type") for path in faulty if path.endswith(".type")]  # parts of an unknown class
     for path in tree.get("sources") or {}:
-        if path in faulty:
+        if path in faulty or any(path == part or path.startswith(f"{part}.") for part in unread):
             continue
         if path not in known and not any(item.startswith(f"{path}.") for item in known):
             problems.add("source of an unknown key" + suggestion(path, known), ("sources", path),
@@ -210,7 +227,7 @@ def leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-def _forget(key: Key, places: dict[Key, Where]) -> None:
+def _forget(key: Key, places: dict[Key, Any]) -> None:
     for known in [place for place in places if place[: len(key)] == key]:
         del places[known]
 

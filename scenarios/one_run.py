@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spirals.scenarios.progress import progress_bar
 from spirals.simulation.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from spirals.simulation.measures.record import RunRecord
 
 __all__ = ["RunResult", "attribution", "run_cell", "run_scenario", "write_table"]
+
+
+STEPS_AT_ONCE = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +63,7 @@ def run_scenario(
     *,
     twins: Sequence[str] = (),
     steps: int | None = None,
+    progress: bool = False,
 ) -> RunResult:
     """Run a scenario once and measure it.
 
@@ -72,11 +77,15 @@ def run_scenario(
         Names among T1, T2, T3: the same run, same draws, with one part of the feedback cut.
     steps : int, optional
         Number of steps instead of the scenario's.
+    progress : bool
+        Show a bar of steps on stderr when it takes longer than two seconds.
 
     Raises
     ------
     InputError
         A seed, number of steps or twin that does not exist, or inputs that contradict.
+    RuntimeError
+        Code of the user's failed during the run.
     """
     from spirals.agents.model import SpiralModel
     from spirals.simulation.engine import TWINS
@@ -86,15 +95,35 @@ def run_scenario(
     if steps is not None:
         scenario = dataclasses.replace(scenario, steps=steps)
     records = {}
-    for name in ("", *dict.fromkeys(twins)):
-        switches: Any = TWINS[name][1] if name else {}
-        setup = dataclasses.replace(scenario, engine=dataclasses.replace(scenario.engine, **switches))
-        model = SpiralModel(setup=setup, rng=seed, collect_every=0)
-        model.run()
-        records[name] = model.core.record()
+    variants = ("", *dict.fromkeys(twins))
+    with progress_bar(scenario.steps * len(variants), 0, "step", progress) as advance:
+        for name in variants:
+            switches: Any = TWINS[name][1] if name else {}
+            setup = dataclasses.replace(scenario, engine=dataclasses.replace(scenario.engine, **switches))
+            try:
+                model = SpiralModel(setup=setup, rng=seed, collect_every=0)
+            except SystemExit as error:
+                raise RuntimeError(f"the user's code called sys.exit({error.code!r})") from error
+            _run_to_end(model, advance)
+            records[name] = model.core.record()
     own = records.pop("")
     measured = outcomes(own, records)
     return RunResult(scenario.name, seed, own.stop_reason, measured, attribution(measured), own, records)
+
+
+def _run_to_end(model: Any, advance: Callable[[int], Any]) -> None:
+    """Run a model; what goes wrong from now on is a failed run, no longer bad input."""
+    try:
+        while model.running:
+            before = model.tick
+            model.run(STEPS_AT_ONCE)
+            if model.tick == before:
+                break
+            advance(model.tick - before)
+    except SystemExit as error:
+        raise RuntimeError(f"the user's code called sys.exit({error.code!r}) at step {model.tick}") from error
+    except InputError as error:
+        raise RuntimeError("; ".join(error.problems)) from error
 
 
 def run_cell(task: dict[str, Any]) -> dict[str, Any]:

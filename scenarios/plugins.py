@@ -74,7 +74,7 @@ def import_class(reference: Reference) -> type[Any]:
     """
     try:
         module = importlib.import_module(reference.module) if reference.module else _load_file(reference.file)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() in a user's file must not look like the end of a run
         raise ImportError(f"{type(error).__name__}: {error}") from error
     found = getattr(module, reference.name, None)
     if not isinstance(found, type):

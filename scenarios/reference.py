@@ -15,9 +15,9 @@ from spirals.scenarios.figures_study import headline_figure
 from spirals.scenarios.tables import read_runs
 from spirals.simulation.measures.catalogue import unit_of
 
-__all__ = ["THREE_EFFECTS", "write_reference"]
+__all__ = ["REPORTED", "write_reference"]
 
-THREE_EFFECTS = ("excess_drawdown", "forced_notional", "bad_debt_gross")
+REPORTED = ("excess_drawdown", "forced_notional", "bad_debt_gross", "margin_locked")
 COLUMNS = ("outcome", "unit", "difference", "low", "high", "cells_higher", "cells_lower", "cells")
 
 
@@ -34,7 +34,7 @@ def write_reference(results: Path, folder: Path) -> list[Path]:
     with table.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for outcome in THREE_EFFECTS:
+        for outcome in REPORTED:
             effects = cell_effects(runs, layout, outcome)
             overall = overall_effect(runs, layout, outcome)
             signs = [effect.difference.sign for effect in effects]

@@ -30,8 +30,8 @@ nav ol { margin: .2rem 0 0; padding-left: 1.3rem; columns: 2; column-gap: 2.2rem
 nav a, a { color: var(--accent); text-decoration: none; }
 nav a:hover, a:hover { text-decoration: underline; }
 figure { margin: 1.4rem 0 1.6rem; }
-.scroll { overflow-x: auto; -webkit-overflow-scrolling: touch; }
-figure svg { display: block; width: 100%; height: auto; min-width: 44rem; }
+.scroll { max-width: 100%; overflow-x: auto; -webkit-overflow-scrolling: touch; }
+figure svg { display: block; width: 100%; height: auto; min-width: 56rem; }
 figure svg text { font-family: var(--sans) !important; }
 figcaption { font: .86rem/1.5 var(--sans); color: var(--soft); max-width: 46rem; margin-top: .55rem; }
 figcaption b { color: var(--ink); }
@@ -51,11 +51,16 @@ pre { font: .8rem/1.45 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monosp
   padding: .8rem 1rem; overflow-x: auto; max-width: none; }
 .note { border-left: 3px solid var(--accent); padding: .1rem 0 .1rem 1rem; margin: 1.1rem 0; color: #343b42;
   max-width: 43rem; }
+.box { background: var(--tint); border: 1px solid var(--rule); padding: .8rem 1.1rem; margin: 1rem 0;
+  max-width: 46rem; font: .9rem/1.5 var(--sans);
+  display: grid; grid-template-columns: max-content 1fr; gap: .4rem 1rem; }
+.box dt { font-weight: 600; }
+.box dd { margin: 0; }
 .warn { border-color: #b3501c; }
 .findings { list-style: none; padding: 0; margin: 1rem 0; max-width: none; display: grid; gap: 1rem 1.6rem;
-  grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(13.5rem, 1fr)); }
 .findings li { border-top: 2px solid var(--ink); padding-top: .55rem; font: .9rem/1.5 var(--sans); color: #343b42; }
-.findings .big { display: block; font: 600 1.5rem/1.25 var(--sans); color: var(--ink);
+.findings .big { display: block; font: 600 1.35rem/1.3 var(--sans); color: var(--ink);
   font-variant-numeric: tabular-nums; }
 .findings .name { display: block; font-weight: 600; color: var(--ink); }
 details { margin: .8rem 0; }
@@ -129,7 +134,7 @@ def figure(svg: str, title: str, caption: str, alternative: str) -> str:
     """Return a figure with caption; `svg` comes from :mod:`spirals.scenarios.figures`, the texts are escaped."""
     labelled = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alternative)}" ', 1)
     return (
-        f'<figure><div class="scroll">{labelled}</div>'
+        f'<figure><div class="scroll" tabindex="0">{labelled}</div>'
         f"<figcaption><b>{escape(title)}</b> {escape(caption)}</figcaption></figure>"
     )
 

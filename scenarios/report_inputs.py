@@ -9,8 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spirals.scenarios.report_html import details, escape, note, table
+from spirals.scenarios.resolve import part_schema
+from spirals.scenarios.schema import MISSING, Unknown
 
-__all__ = ["PRINTED_FIELDS", "inputs_of", "inputs_section", "printed_fields", "provenance_section", "scenario_name"]
+__all__ = [
+    "PRINTED_FIELDS", "depth_models", "inputs_of", "inputs_section", "printed_fields", "provenance_section",
+    "scenario_name",
+]
 
 NOT_STATED = "not stated in the manifest"
 ASSUMPTION = "assumption"
@@ -63,6 +68,51 @@ def printed_fields(manifest: Mapping[str, Any], design: Mapping[str, Sequence[An
     return rows
 
 
+def depth_models(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the resolved parameters of every depth model that the study ran, in the order of its points.
+
+    A point with its own ``inputs`` is read from there. Otherwise the inputs of the manifest are those of
+    the first point, and another class takes, as the sweep does, every value that the scenario states and
+    its own default elsewhere; defaults are read from source text, nothing is imported.
+    """
+    base = inputs_of(manifest).get("depth")
+    found: dict[str, Mapping[str, Any]] = {}
+    for point in manifest.get("points") or ():
+        own = inputs_of(point).get("depth") if isinstance(point, Mapping) else None
+        settings = point.get("settings") or point.get("columns") or {} if isinstance(point, Mapping) else {}
+        model = own or _with_settings(base, settings)
+        if isinstance(model, Mapping):
+            found.setdefault(json.dumps(model, sort_keys=True, default=str), model)
+    if isinstance(base, Mapping) and not found:
+        return [base]
+    return list(found.values())
+
+
+def _with_settings(base: Any, settings: Mapping[str, Any]) -> Any:
+    """Return a part with the settings of one point that go to ``depth``."""
+    changes = {path.split(".")[-1]: value for path, value in settings.items() if path.split(".")[0] == "depth"}
+    if not isinstance(base, Mapping) or not changes:
+        return base
+    name = changes.get("type", base.get("type"))
+    if name == base.get("type"):
+        return {**base, **changes}
+    return {"type": name, **_taken_over(base, str(name)), **changes}
+
+
+def _taken_over(base: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the parameters of class `name` where `base` states the values that differ from its own defaults."""
+    before, after = (_defaults(kind) for kind in (str(base.get("type")), name))
+    stated = {key: value for key, value in base.items() if key in before and value != before[key]}
+    return {key: stated.get(key, value) for key, value in after.items()}
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    schema = None if ":" in name else part_schema({"type": name})  # a user's file may have changed since
+    fields = schema.fields if schema is not None else ()
+    return {one.name: one.default for one in fields
+            if one.default is not MISSING and not isinstance(one.default, Unknown)}
+
+
 def scenario_name(manifest: Mapping[str, Any]) -> str:
     """Return the name of the scenario; empty when the manifest has none."""
     scenario = manifest.get("scenario")
@@ -91,7 +141,8 @@ def inputs_section(manifest: Mapping[str, Any]) -> str:
 
 def provenance_section(manifest: Mapping[str, Any]) -> str:
     """Return how the result was made: everything in the manifest besides inputs and results."""
-    skipped = {"inputs", "scenario", "base", "printed", "targets", "outcomes", "attribution", "sources", "twins"}
+    skipped = {"points", "inputs", "scenario", "base", "printed", "targets", "outcomes", "attribution", "sources",
+               "twins"}
     rows = []
     for key, value in manifest.items():
         if key in skipped and not isinstance(value, str | int | float):

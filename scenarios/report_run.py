@@ -11,6 +11,8 @@ from spirals.scenarios.figures_run import run_figure
 from spirals.scenarios.report_html import Section, escape, figure, note, page, paragraph, table
 from spirals.scenarios.report_inputs import inputs_of, inputs_section, printed_fields, provenance_section, scenario_name
 from spirals.scenarios.report_numbers import format_number, format_outcome, plain_name
+from spirals.scenarios.report_reading import EXCESS_BAD_DEBT
+from spirals.scenarios.report_targets import target_range, targets_of, verdict
 from spirals.simulation.measures.catalogue import MEASURES, TWIN_MEASURES
 
 __all__ = ["run_page"]
@@ -49,8 +51,8 @@ def run_page(
     sections = []
     if "steps" in tables:
         sections.append(Section("course", "The course of the run", _course(run, tables, twins)))
-    if run.get("targets"):
-        sections.append(Section("targets", "Beside the figures of the venue", _targets(run["targets"], outcomes)))
+    if targets_of(run):
+        sections.append(Section("targets", "Beside the figures of the venue", _targets(targets_of(run), outcomes)))
     if any(name in TWIN_MEASURES for name in outcomes):
         sections.append(Section("excess", "What the loop added", _excess(outcomes)))
     if run.get("attribution"):
@@ -102,28 +104,10 @@ def _targets(targets: Sequence[Mapping[str, Any]], outcomes: Mapping[str, float]
     rows = []
     for target in targets:
         name = str(target.get("outcome", ""))
-        value, low, high = outcomes.get(name, math.nan), target.get("low"), target.get("high")
-        rows.append((str(target.get("quantity", name)), _range(name, low, high), format_outcome(name, value),
-                     _verdict(value, low, high), str(target.get("source", ""))))
-    return paragraph(text) + table(("Quantity", "Venue", "This run", "Inside", "Source"), rows, numeric=(1, 2))
-
-
-def _range(name: str, low: Any, high: Any) -> str:
-    if low is None and high is None:
-        return "n/a"
-    if low is None:
-        return f"at most {format_outcome(name, high)}"
-    if high is None:
-        return f"at least {format_outcome(name, low)}"
-    return format_outcome(name, low) if low == high else f"{format_outcome(name, low)} to {format_outcome(name, high)}"
-
-
-def _verdict(value: float, low: Any, high: Any) -> str:
-    if math.isnan(value) or (low is None and high is None):
-        return "n/a"
-    if low is not None and value < low:
-        return "below"
-    return "above" if high is not None and value > high else "yes"
+        value = outcomes.get(name, math.nan)
+        rows.append((str(target.get("quantity", name)), target_range(target), format_outcome(name, value),
+                     verdict(value, target), str(target.get("source", ""))))
+    return paragraph(text) + table(("Quantity", "Venue", "This run", "Lies", "Source"), rows, numeric=(1, 2))
 
 
 def _excess(outcomes: Mapping[str, float]) -> str:
@@ -141,7 +125,8 @@ def _excess(outcomes: Mapping[str, float]) -> str:
         f"Drawdown over the twin's: {format_number(ratio)}." if known
         else "The ratio of drawdowns is not given: the twin's is below 1 %."
     )
-    return table(("", "Run", "Twin T1", "Difference"), rows, numeric=(1, 2, 3)) + paragraph(text)
+    remark = paragraph(EXCESS_BAD_DEBT) if "excess_bad_debt" in outcomes else ""
+    return table(("", "Run", "Twin T1", "Difference"), rows, numeric=(1, 2, 3)) + paragraph(text) + remark
 
 
 def _attribution(attribution: Mapping[str, Mapping[str, float]]) -> str:

@@ -1,15 +1,12 @@
 """Report of a study: what the lever did to the damage, in every cell, and what that rests on."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from spirals.scenarios.effects import (
-    CellEffect,
     Layout,
-    OverallEffect,
     cell_effects,
     cells,
     completed,
@@ -18,8 +15,9 @@ from spirals.scenarios.effects import (
     study_layout,
 )
 from spirals.scenarios.figures import to_svg
-from spirals.scenarios.figures_study import effects_figure, headline_figure, label_of_cell, value_text
-from spirals.scenarios.report_html import Section, escape, figure, note, page, paragraph, table
+from spirals.scenarios.figures_study import headline_figure, value_text
+from spirals.scenarios.report_effects import PRICE_PAID, effects_body, findings_body, pairing_body
+from spirals.scenarios.report_html import Section, figure, note, page, paragraph, table
 from spirals.scenarios.report_inputs import (
     inputs_of,
     inputs_section,
@@ -28,14 +26,10 @@ from spirals.scenarios.report_inputs import (
     scenario_name,
 )
 from spirals.scenarios.report_numbers import (
-    Scale,
-    display_scale,
-    format_interval,
-    format_number,
-    interval_column,
     plain_name,
     short_name,
 )
+from spirals.scenarios.report_reading import depth_table, lead_of, reading_body
 from spirals.scenarios.report_study_tables import (
     LEVEL,
     cells_section,
@@ -44,15 +38,13 @@ from spirals.scenarios.report_study_tables import (
     replications,
     stops_section,
 )
-from spirals.simulation.measures.catalogue import unit_of
+from spirals.scenarios.report_targets import targets_of, targets_section
 from spirals.simulation.measures.losses import CLASSES
 
 __all__ = ["study_page"]
 
 HEADLINE = ("excess_drawdown", "forced_notional", "bad_debt_gross", "margin_locked")
 EFFECTS = ("excess_drawdown", "forced_notional", "bad_debt_gross")
-SIGNS = {1: "+", -1: "−", 0: "undetermined"}
-MAX_FOREST = 60
 NUMBERS = {1: "One effect", 2: "Two effects", 3: "Three effects"}
 
 ONE_PATH = (
@@ -92,19 +84,23 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
     first = [name for name in manifest.get("outcomes") or () if name in runs][:4]
     shown = first or [name for name in HEADLINE if name in runs]
     sections = _results(done, layout, shown) if len(done) and layout.lever else [_nothing(runs, layout)]
+    sections = [Section("reading", "How to read this", reading_body(layout, shown)), *sections]
+    if len(done) and targets_of(manifest):
+        sections.append(Section("targets", "Beside the figures of the venue", targets_section(manifest, done, layout)))
+    made = {key: value for key, value in manifest.items() if key != "summary"}  # the lead says it, or what is true
     sections += [
         Section("conditional", "What the intervals are conditional on", _conditional(manifest, done, layout)),
         Section("printed", "Rules that every result depends on",
-                table(("Field", "Value"), printed_fields(manifest, levels))),
+                table(("Field", "Value"), printed_fields(manifest, levels)) + depth_table(manifest)),
         Section("cells", "All cells", cells_section(done, layout)),
         Section("runs", "Runs that stopped early or failed", stops_section(runs, layout)),
         Section("inputs", "Inputs and their sources", inputs_section(manifest)),
-        Section("provenance", "How this was made", provenance_section(manifest)),
+        Section("provenance", "How this was made", provenance_section(made)),
     ]
     return page(
         kicker="Study report",
         title=str(manifest.get("title") or manifest.get("name") or manifest.get("study") or "Study"),
-        lead=str(manifest.get("summary") or _lead(layout)),
+        lead=lead_of(manifest, layout),
         meta=_meta(manifest, runs, done, layout),
         sections=sections,
         foot="Written by spirals report from manifest.json and runs.parquet alone.",
@@ -115,54 +111,23 @@ def _results(done: pd.DataFrame, layout: Layout, shown: Sequence[str]) -> list[S
     lever = lever_name(layout)
     measured = [name for name in EFFECTS if name in done] or list(shown[:3])
     effects = {name: cell_effects(done, layout, name, LEVEL) for name in measured}
-    overall = {name: overall_effect(done, layout, name, LEVEL) for name in effects}
+    beside = [name for name in (PRICE_PAID, *shown) if name in done and name not in effects]
+    overall = {name: overall_effect(done, layout, name, LEVEL) for name in (*effects, *dict.fromkeys(beside))}
     sections = []
     if not any(one.difference.n for found in effects.values() for one in found):
         effects = {}
         sections.append(Section("findings", "Findings", note(NOT_CROSSED, warning=True)))
     if effects:
-        sections.append(Section("findings", "Findings", _findings(effects, overall, layout)))
+        sections.append(Section("findings", "Findings", findings_body(done, overall, layout)))
     if shown:
         sections.append(Section("lever", f"The damage against {lever}", _headline(done, layout, shown)))
     if effects:
         title = f"{NUMBERS[len(effects)]} of {lever}"
-        sections.append(Section("effects", title, _effects(effects, overall, layout)))
-        sections.append(Section("pairing", "What pairing bought", _pairing(effects)))
+        sections.append(Section("effects", title, effects_body(effects, overall, layout)))
+        sections.append(Section("pairing", "What pairing bought", pairing_body(effects)))
     if any(f"pnl_{name}" in done for name in CLASSES):
         sections.append(Section("classes", "Who paid", classes_section(done, layout)))
     return sections
-
-
-def _findings(
-    effects: Mapping[str, Sequence[CellEffect]], overall: Mapping[str, OverallEffect], layout: Layout
-) -> str:
-    """Return one figure in large type and one sentence per effect; all text follows from the numbers."""
-    low, high = _ends(layout)
-    n_cells = next(iter(overall.values())).n_cells
-    items = []
-    for name, effect in overall.items():
-        scale = _scale(name, effects[name])
-        estimate = format_interval(effect.difference, scale).split(" [")[0]
-        items.append(
-            f'<li><span class="name">{escape(plain_name(name))}</span>'
-            f'<span class="big">{escape(estimate)} <small>{escape(scale.unit)}</small></span>'
-            f"{escape(_finding(effect, scale))}</li>"
-        )
-    intro = (
-        f"Effect of raising {lever_name(layout)} from {low} to {high}: mean over {n_cells} "
-        f"{'cells with equal weight' if n_cells > 1 else 'cell'}, paired by replication, with 95 % intervals."
-    )
-    return paragraph(intro) + f'<ul class="findings">{"".join(items)}</ul>'
-
-
-def _finding(effect: OverallEffect, scale: Scale) -> str:
-    text = format_interval(effect.difference, scale)
-    bounds = text[text.find("[") :] if "[" in text else "no interval"
-    verdict = {1: "An increase", -1: "A decrease", 0: "Sign undetermined"}[effect.difference.sign]
-    higher, lower, open_ = (round(part * effect.n_cells)
-                            for part in (effect.positive, effect.negative, effect.undetermined))
-    return (f"{verdict}, {bounds}. Higher in {higher}, lower in {lower}, undetermined in {open_} "
-            f"of {effect.n_cells} cells.")
 
 
 def _headline(done: pd.DataFrame, layout: Layout, shown: Sequence[str]) -> str:
@@ -174,59 +139,12 @@ def _headline(done: pd.DataFrame, layout: Layout, shown: Sequence[str]) -> str:
         f"One line per {short_name(layout.line)} model. " if layout.line else "",
         f"One row per {short_name(layout.panel)}. " if layout.panel else "",
         f"Averaged over {', '.join(rest)}. " if rest else "",
-        "Excess: the full run less twin T1, in which forced orders pay slippage but move no price. "
-        "1 log-% is 0.01 log points.",
+        "Excess: the full run less twin T1.",
     ))
     return figure(
         to_svg(headline_figure(done, layout, shown, LEVEL)), f"Damage against {lever}.", caption,
         f"{', '.join(plain_name(name) for name in shown)} against {lever}",
     )
-
-
-def _effects(
-    effects: Mapping[str, Sequence[CellEffect]], overall: Mapping[str, OverallEffect], layout: Layout
-) -> str:
-    """Return the forest plot, the table over all cells and the table of every cell."""
-    lever, (low, high) = lever_name(layout), _ends(layout)
-    scales = {name: _scale(name, found) for name, found in effects.items()}
-    labels = [label_of_cell(one.cell) for one in next(iter(effects.values()))]
-    drawn = "" if len(labels) > MAX_FOREST else figure(
-        to_svg(effects_figure(effects, {name: one.difference for name, one in overall.items()}, scales)),
-        f"Effect of {lever} cell by cell.",
-        f"Outcome at {lever} = {high} less that at {low}, paired by replication, 95 % intervals. "
-        "Filled: the interval lies on one side of zero.",
-        "Effect in every cell with intervals",
-    )
-    rows = [
-        (f"{plain_name(name)} [{scales[name].unit}]", format_interval(one.difference, scales[name]),
-         format_interval(one.slope, scales[name]), SIGNS[one.difference.sign],
-         *(f"{round(part * one.n_cells)} of {one.n_cells}" for part in (one.positive, one.negative, one.undetermined)))
-        for name, one in overall.items()
-    ]
-    headers = ("Outcome", f"Difference\n{lever} {low} → {high}", f"Slope\nper unit of {lever}", "Sign",
-               "Cells\nhigher", "Cells\nlower", "Cells\nundetermined")
-    summary = table(headers, rows, numeric=range(1, 7), caption="Mean over cells. A sign counts where the 95 % "
-                    "interval excludes zero; with no effect at all, one cell in forty would show each sign.")
-    columns = [interval_column([one.difference for one in found], scales[name]) for name, found in effects.items()]
-    titles = ("Cell", *(f"{plain_name(name)}\n{scales[name].unit}" for name in effects))
-    per_cell = table(titles, list(zip(labels, *columns, strict=True)), numeric=range(1, len(titles)),
-                     caption=f"Difference in every cell, {lever} = {high} less {low}.")
-    return drawn + summary + per_cell
-
-
-def _pairing(effects: Mapping[str, Sequence[CellEffect]]) -> str:
-    text = (
-        "Runs at different levels share their draws by replication. The ratio is the variance of the difference with "
-        "independent runs over its variance with paired ones: 1 means that pairing bought nothing, less that it hurt."
-    )
-    rows = []
-    for name, found in effects.items():
-        ratios = sorted(one.variance_ratio for one in found if not math.isnan(one.variance_ratio))
-        shown = [format_number(ratios[k], 2) for k in (0, len(ratios) // 2, -1)] if ratios else ["n/a"] * 3
-        rows.append((plain_name(name), *shown, sum(one.difference.n for one in found),
-                     sum(one.missing for one in found)))
-    headers = ("Outcome", "Lowest cell", "Median cell", "Highest cell", "Pairs used", "Pairs missing")
-    return paragraph(text) + table(headers, rows, numeric=range(1, 6))
 
 
 def _conditional(manifest: Mapping[str, Any], done: pd.DataFrame, layout: Layout) -> str:
@@ -267,18 +185,3 @@ def _meta(
         ("Commit", str(manifest.get("commit") or "")[:10]),
     )
     return [(name, value) for name, value in facts if value]
-
-
-def _lead(layout: Layout) -> str:
-    others = [short_name(name) for name in (layout.panel, layout.line) if name]
-    across = f", across {' and '.join(others)}" if others else ""
-    return f"What {lever_name(layout)} does to drawdown, forced flow and bad debt{across}."
-
-
-def _ends(layout: Layout) -> tuple[str, str]:
-    return value_text(layout.levels[0]), value_text(layout.levels[-1])
-
-
-def _scale(name: str, found: Sequence[CellEffect]) -> Scale:
-    """Return one scale for all cells of an outcome."""
-    return display_scale(unit_of(name), [one.difference.estimate for one in found])

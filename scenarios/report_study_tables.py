@@ -16,7 +16,9 @@ from spirals.simulation.measures.catalogue import MEASURES, unit_of
 from spirals.simulation.measures.intervals import Interval, mean_interval, paired_difference
 from spirals.simulation.measures.losses import CLASSES
 
-__all__ = ["LEVEL", "cells_section", "classes_section", "lever_name", "replications", "stops_section"]
+__all__ = [
+    "LEVEL", "amplification", "cells_section", "classes_section", "lever_name", "replications", "stops_section",
+]
 
 LEVEL = 0.95
 NONE = np.empty(0)
@@ -79,7 +81,7 @@ def cells_section(done: pd.DataFrame, layout: Layout) -> str:
     for name in outcomes:
         columns.append(interval_column([mean_interval(part[name].to_numpy(), LEVEL) for _, part in found], scales[name],
                                        signed=False, symmetric=True))
-    columns.append(interval_column([_amplification(part) for _, part in found], Scale(1.0, ""), signed=False))
+    columns.append(interval_column([amplification(part) for _, part in found], Scale(1.0, ""), signed=False))
     headers = (*(short_name(name) for name in varied), "n",
                *(f"{plain_name(name)}\n{scales[name].unit}" for name in outcomes), "Amplification\nratio of means")
     caption = ("Mean ± half-width of the 95 % interval. Amplification: mean drawdown over that of twin T1 with Fieller "
@@ -91,7 +93,7 @@ def cells_section(done: pd.DataFrame, layout: Layout) -> str:
 
 
 def stops_section(runs: pd.DataFrame, layout: Layout) -> str:
-    """Return stop reasons with their counts, and the failed runs with the last line of their error."""
+    """Return stop reasons with their counts, and the failed runs with the first line of their error."""
     parts = []
     if "stop_reason" in runs:
         counts = completed(runs)["stop_reason"].fillna("").value_counts()
@@ -100,15 +102,16 @@ def stops_section(runs: pd.DataFrame, layout: Layout) -> str:
     failed = runs[runs["status"] == FAILED] if "status" in runs else runs[:0]
     if not len(failed):
         return "".join(parts) + paragraph("No run failed.")
-    names = [name for name in (*layout.design, "replication", "seed", "error", "traceback") if name in failed]
+    names = [name for name in (*layout.design, "replication", "seed", "error") if name in failed]
     parts.append(note(f"{len(failed)} of {len(runs)} runs failed and are left out of all figures and tables.",
                       warning=True))
     parts.append(table([short_name(name) for name in names],
-                       [[_last_line(row[name]) for name in names] for _, row in failed.iterrows()]))
+                       [[_first_line(row[name]) for name in names] for _, row in failed.iterrows()]))
     return "".join(parts)
 
 
-def _amplification(part: pd.DataFrame) -> Interval:
+def amplification(part: pd.DataFrame) -> Interval:
+    """Return mean drawdown over that of twin T1 with its Fieller interval; NaN where the twin was not run."""
     if not {"drawdown_mark", "twin_drawdown_mark"} <= set(part):
         return mean_interval(NONE, LEVEL)
     return ratio_of_means(part["drawdown_mark"].to_numpy(), part["twin_drawdown_mark"].to_numpy(), LEVEL)
@@ -127,6 +130,9 @@ def _pair(runs: pd.DataFrame) -> str:
     return "replication" if "replication" in runs else "seed"
 
 
-def _last_line(value: Any) -> str:
+def _first_line(value: Any) -> str:
+    """Return whole numbers with all their digits (a seed has fifteen) and texts up to their first line break."""
+    if isinstance(value, int | np.integer | float) and float(value).is_integer():
+        return str(int(value))
     text = value.strip() if isinstance(value, str) else value_text(value)
-    return text.splitlines()[-1][:300] if text else ""
+    return text.splitlines()[0][:300] if text else ""

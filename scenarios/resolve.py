@@ -22,6 +22,7 @@ from spirals.simulation.parameters import allowed, describe
 
 __all__ = ["Resolver", "is_file_field", "is_slot", "nested_parts", "part_schema", "slot_names"]
 
+LARGEST = 1e12
 RESERVED = ("type", "label")
 DATA_FOLDER = Path(__file__).resolve().parent / "data"
 
@@ -174,6 +175,9 @@ class Resolver:
             if not allowed(item, field.metadata):
                 self.problems.add("out of range", key, allowed=describe(field.metadata), given=given)
                 return MISSING
+            if _too_large(item, field):
+                self.problems.add("too large", key, allowed=f"at most {LARGEST:g} in size", given=given)
+                return MISSING
         if is_file_field(field):
             return self._files(value, key)
         return _plain(value)
@@ -213,6 +217,13 @@ def _user_agents(data: dict[str, Any]) -> dict[str, Any]:
     if place.endswith(".py"):
         return {"type": "UserAgents", "file": place, "agent": name, **stated}
     return {"type": "UserAgents", "agent": f"{place}:{name}", **stated}
+
+
+def _too_large(value: Any, field: FieldSchema) -> bool:
+    """Return whether a number without an upper bound of its own could overflow whole-number money."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) <= LARGEST:
+        return False
+    return field.metadata.get("high") is None and field.metadata.get("below") is None
 
 
 def _type_text(reference: Reference) -> str:

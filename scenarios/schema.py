@@ -98,7 +98,9 @@ def read_schema(file: Path, name: str) -> Schema | None:
     """
     found = _find_class(file, name)
     if found is None:
-        return None
+        if name not in _module(file).imported:
+            return None
+        return Schema(name, file, "", (), (), complete=False)  # its import tells what is wrong
     home, node = found
     source = _module(home)
     fields: dict[str, FieldSchema] = {}

@@ -20,6 +20,7 @@ def run_inputs(
     *,
     twins: Sequence[str] = (),
     folder: Path | None = None,
+    progress: bool = False,
 ) -> RunResult:
     """Run resolved inputs once; with `folder`, write manifest, the row of outcomes, steps and events there.
 
@@ -31,7 +32,7 @@ def run_inputs(
     scenario = build_scenario(inputs)
     if folder is None:
         with announced():
-            return run_scenario(scenario, seed, twins=twins)
+            return run_scenario(scenario, seed, twins=twins, progress=progress)
     owner = {"kind": "run", "name": inputs.name, "seed": seed, "twins": list(twins),
              "overrides": list(inputs.overrides)}
     with Store(folder, owner, RUN_MANIFEST) as store:
@@ -43,10 +44,11 @@ def run_inputs(
         row = {"run_id": identity, "scenario": inputs.name, "replication": 0, "seed": seed}
         try:
             with announced():
-                result = run_scenario(scenario, seed, twins=twins)
-        except Exception as error:
+                result = run_scenario(scenario, seed, twins=twins, progress=progress)
+        except BaseException as error:
             failure = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-            _keep(store, manifest, {**row, "status": "failed", **failure})
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            _keep(store, manifest, {**row, "status": status, **failure})
             raise
         for twin in ("", *result.twins):
             for name, table in result.tables(twin).items():

@@ -1,22 +1,25 @@
 """Study: a scenario, a design over it, replications and the outcomes of interest."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spirals.scenarios.catalogue_index import find_file, names
+from spirals.scenarios.catalogue_index import find_file
 from spirals.scenarios.design import SAMPLERS, Axis, Point, Range, axes_of, design_points, label_of, replication_seed
-from spirals.scenarios.loader import Inputs, parsed_overrides, resolve_stated, take_version
+from spirals.scenarios.loader import Inputs, add_unknown, parsed_overrides, resolve_stated, take_version
 from spirals.scenarios.overrides import Override
 from spirals.scenarios.problems import Problems, Where, suggestion
 from spirals.scenarios.resolve import Resolver
 from spirals.scenarios.toml_source import read_extended
+from spirals.simulation.measures.catalogue import MEASURES
 from spirals.simulation.parameters import Part, parameter
 
 __all__ = ["Cell", "Study", "load_study", "study_cells"]
 
 TWIN_NAMES = ("T1", "T2", "T3")
+SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 TABLE_NAMES = ("steps", "totals", "calls", "liquidations", "adl")
 
 
@@ -48,11 +51,12 @@ class Study(Part):
     samples: int = parameter(16, unit="points", low=1, high=1_000_000, help="drawn from the ranges")
     folder: str = dataclasses.field(default="", compare=False, repr=False)
 
-    def axes(self, problems: Problems | None = None) -> list[Axis | Range]:
-        """Return levers, then uncertainties."""
-        problems = problems or Problems()
-        uncertainties = axes_of(self.uncertainties, ("uncertainties",), problems)
-        return [*axes_of(self.levers, ("levers",), problems), *uncertainties]
+    def axes(self) -> list[Axis | Range]:
+        """Return levers, then uncertainties; raises InputError with every problem of the design."""
+        problems = Problems()
+        axes = design_axes(self.levers, self.uncertainties, problems)
+        problems.raise_if_any()
+        return axes
 
     def design(self) -> list[Point]:
         """Return the points of the study in a fixed order."""
@@ -85,17 +89,18 @@ def load_study(name_or_path: str | Path, *, replications: int | None = None) -> 
     problems = Problems()
     path = find_file(str(name_or_path), Path.cwd(), "study")
     if path is None:
-        known = names("study")
-        problems.add("unknown study" + suggestion(str(name_or_path), known),
-                     allowed=f"{', '.join(known) or '(none)'}, or a TOML file", given=str(name_or_path))
+        add_unknown(str(name_or_path), "study", problems)
         problems.raise_if_any()
     assert path is not None
     stated, places, folders = read_extended(path, problems, lambda name, folder: find_file(name, folder, "study"))
     problems.places = places
     problems.raise_if_any()
     take_version(stated, problems)
-    if stated.pop("kind", "study") != "study":
-        problems.add("not a study", ("kind",), allowed="study")
+    kind = stated.pop("kind", "scenario" if "scenario" not in stated and "population" in stated else "study")
+    if kind != "study":
+        problems.add(f"a {kind}, not a study" if kind == "scenario" else "not a study", ("kind",),
+                     allowed="kind = 'study'; for a scenario: spirals run", given=kind)
+        problems.raise_if_any()
     if replications is not None:
         stated["replications"] = replications
         problems.places = {**places, ("replications",): Where("--replications")}
@@ -105,9 +110,39 @@ def load_study(name_or_path: str | Path, *, replications: int | None = None) -> 
     table.pop("type")
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     study = Study(**values, folder=str(path.resolve().parent))
-    study.axes(problems)
+    check_study(study, problems)
     problems.raise_if_any()
     return study
+
+
+def design_axes(
+    levers: Mapping[str, Any], uncertainties: Mapping[str, Any], problems: Problems
+) -> list[Axis | Range]:
+    """Return levers, then uncertainties; faults, and what is varied twice, go to `problems`."""
+    first = axes_of(levers, ("levers",), problems)
+    second = axes_of(uncertainties, ("uncertainties",), problems)
+    for axis in second:
+        if any(axis.name == other.name or set(axis.paths) & set(other.paths) for other in first):
+            problems.add("varied twice", ("uncertainties", axis.name), given=axis.name,
+                         allowed="an input either under levers or under uncertainties")
+    return [*first, *second]
+
+
+def check_study(study: Study, problems: Problems) -> None:
+    """Add every fault of a study that its fields alone do not show."""
+    if not SAFE_NAME.fullmatch(study.name):
+        problems.add("bad name", ("name",), given=study.name or "''",
+                     allowed="letters, digits, '.', '_' and '-', not starting with '.' (it names the results folder)")
+    before = len(problems)
+    axes = design_axes(study.levers, study.uncertainties, problems)
+    columns = dict.fromkeys([axis.name for axis in axes] + [path for point in study.points for path in point])
+    if study.lever and study.lever not in columns and len(problems) == before:
+        problems.add("not a column of the design" + suggestion(study.lever, columns), ("lever",),
+                     allowed=", ".join(columns) or "(the design varies nothing)", given=study.lever)
+    for name in study.outcomes:
+        if name not in MEASURES:
+            problems.add("unknown outcome" + suggestion(name, MEASURES), ("outcomes",),
+                         allowed="names of `spirals list measures`", given=name)
 
 
 def study_cells(
@@ -123,11 +158,11 @@ def study_cells(
         As for :func:`~spirals.scenarios.loader.resolve_scenario`.
     """
     problems = Problems()
+    check_study(study, problems)
+    problems.raise_if_any()
     path = find_file(study.scenario, Path(study.folder or "."))
     if path is None:
-        known = names("scenario")
-        problems.add("unknown scenario" + suggestion(study.scenario, known), ("scenario",),
-                     allowed=f"{', '.join(known)}, or a TOML file", given=study.scenario)
+        add_unknown(study.scenario, "scenario", problems, ("scenario",))
         problems.raise_if_any()
     assert path is not None
     stated, places, folders = read_extended(path, problems, find_file)

@@ -1,9 +1,11 @@
 """Run a study: its cells become tasks, the driver brings them to their end, the folder tells the story."""
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,7 +166,12 @@ def compile_first(cells: Sequence[Cell], tasks: Sequence[Task], store: Store) ->
     cell = cells[missing[0]]
     with announced():
         scenario = build_scenario(Inputs(cell.inputs.tree))
-        run_scenario(scenario, cell.seed, twins=tasks[0].payload["twins"], steps=min(WARM_STEPS, scenario.steps))
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                run_scenario(scenario, cell.seed, twins=tasks[0].payload["twins"],
+                             steps=min(WARM_STEPS, scenario.steps))
+        except RuntimeError:  # a fault during the run belongs to that run; the others go on
+            log.debug("the first run failed", exc_info=True)
 
 
 def _manifest(study: Study, cells: Sequence[Cell]) -> dict[str, Any]:

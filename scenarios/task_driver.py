@@ -10,19 +10,18 @@ import contextlib
 import dataclasses
 import logging
 import multiprocessing
-import sys
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from typing import Any
 
+from spirals.scenarios.progress import progress_bar
 from spirals.scenarios.store import Store
 from spirals.scenarios.workers import PoolFactory, end_children, execute, ping, process_pool
 
 __all__ = ["ATTEMPTS", "Counts", "Task", "finished_rows", "run_tasks"]
 
 ATTEMPTS = 3
-QUIET_SECONDS = 2.0
 log = logging.getLogger("spirals")
 
 
@@ -93,7 +92,8 @@ def run_tasks(
         log.info("%d of %d runs are already done", reused, len(tasks))
     rows = {task.run_id: {**known[task.run_id], **task.columns} for task in tasks if task.run_id in known}
     driver = _Driver(function, store, workers, pool_factory)
-    with _bar(len(tasks), reused, progress) as advance, contextlib.closing(driver.results(missing)) as results:
+    bar = progress_bar(len(tasks), reused, "run", progress)
+    with bar as advance, contextlib.closing(driver.results(missing)) as results:
         for row in results:
             rows[row["run_id"]] = row
             advance(1)
@@ -207,13 +207,3 @@ def _check_start(pool_factory: PoolFactory) -> None:
         ) from None
     finally:
         pool.shutdown(wait=False)
-
-
-@contextlib.contextmanager
-def _bar(total: int, done: int, shown: bool) -> Iterator[Callable[[int], Any]]:
-    """Show a progress bar on stderr when the work takes longer than two seconds."""
-    from tqdm import tqdm
-
-    with tqdm(total=total, initial=done, desc="runs", unit="run", delay=QUIET_SECONDS, file=sys.stderr,
-              disable=not shown, dynamic_ncols=True) as bar:
-        yield bar.update

@@ -20,7 +20,7 @@ TOKEN = re.compile(r""""([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+)""")
 def read_toml(path: Path, problems: Problems) -> dict[str, Any]:
     """Return the tables of `path`; a file that is missing or malformed is a problem and gives ``{}``."""
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         problems.add("no such file", allowed="a TOML file", given=str(path))
     except IsADirectoryError:
@@ -161,7 +161,7 @@ def _parent_file(
 
 def _lines_of(path: Path) -> dict[Key, int]:
     try:
-        return key_lines(path.read_text(encoding="utf-8"))
+        return key_lines(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError):
         return {}
 

@@ -4,11 +4,13 @@ A pool is disposable: one dead process breaks all of it, so the driver asks the 
 Every process watches its parent and ends with it, otherwise a killed driver leaves orphans behind.
 """
 
+import contextlib
 import importlib
 import multiprocessing
 import os
 import platform
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -58,8 +60,10 @@ def execute(function: str, payload: dict[str, Any]) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         module, _, name = function.partition(":")
-        result = dict(getattr(importlib.import_module(module), name)(payload), status="done", error="", traceback="")
-    except Exception as error:
+        with contextlib.redirect_stdout(sys.stderr):  # the output of the command may be one JSON document
+            found = getattr(importlib.import_module(module), name)(payload)
+        result = dict(found, status="done", error="", traceback="")
+    except (Exception, SystemExit) as error:
         lines = " ".join(str(error).split())
         result = {"status": "failed", "error": f"{type(error).__name__}: {lines}", "traceback": traceback.format_exc()}
     return {**result, "seconds": time.perf_counter() - started, "host": platform.node()}

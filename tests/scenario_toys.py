@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,8 @@ def toy_task(payload: dict[str, Any]) -> dict[str, Any]:
     once = payload.get("once")
     if payload.get("die") or (once and _first(Path(once))):
         os.kill(os.getpid(), signal.SIGKILL)
+    if payload.get("leave"):
+        sys.exit()
     if payload.get("fail"):
         raise ValueError(f"no result for\n{payload['x']}")
     time.sleep(payload.get("sleep", 0.0))

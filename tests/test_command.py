@@ -72,11 +72,15 @@ def test_show_explains_a_part_without_running_it(capsys):
         ([], "the following arguments are required: VERB"),
         (["show", "Floorr"], "unknown name (did you mean 'Floor'?)"),
         (["run", "no-such-scenario"], "unknown scenario"),
-        (["run", "missing.toml"], "unknown scenario"),
+        (["run", "missing.toml"], "no such file"),
+        (["run", "procyclicality"], "a study, not a scenario; allowed: "),
+        (["sweep", "calm"], "a scenario, not a study; allowed: "),
+        (["run", "x", "--seed", "9007199254740993"], "and at most 9007199254740992"),
         (["run", "x", "--speed", "9"], "unrecognized arguments: --speed 9"),
         (["sweep", "no-such-study"], "unknown study"),
         (["report", "nowhere"], "no manifest in the folder"),
-        (["run", "x", "--seed", "-1"], "bad number in --seed; allowed: a whole number of at least 0; given: '-1'"),
+        (["run", "x", "--seed", "-1"], "bad number in --seed; allowed: a whole number of at least 0 "
+         "and at most 9007199254740992; given: '-1'"),
         (["sweep", "x", "--workers", "0"], "bad number in --workers; allowed: a whole number of at least 1"),
     ],
 )
@@ -162,6 +166,35 @@ def test_an_interrupt_ends_with_status_130_and_keeps_what_is_finished(toy_folder
     finished = path.read_bytes().count(b"\n")
     again = json.loads(toy("sweep", "small.toml", "-s", "steps=150", "--out", "out", "--json").stdout)
     assert (again["reused"], again["done"]) == (finished, 12)
+
+
+@pytest.mark.parametrize(("verb", "expected"), [("run", "nothing of an unfinished run is kept"),
+                                                ("sweep", "everything finished is kept")])
+def test_an_interrupt_says_what_is_kept(capsys, monkeypatch, toy_folder, verb, expected):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spirals.scenarios.loader.resolve_scenario", interrupted)
+    monkeypatch.setattr("spirals.scenarios.study.load_study", interrupted)
+    status, out, errors = called(capsys, verb, "x")
+    assert (status, out, errors) == (130, "", [f"spirals: interrupted; {expected}"])
+
+
+def test_a_report_that_cannot_be_written_is_bad_input(capsys, monkeypatch, tmp_path):
+    def refused(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("spirals.scenarios.store.read_manifest", lambda _: {})
+    monkeypatch.setattr("spirals.scenarios.report.write_report", refused)
+    status, _, errors = called(capsys, "report", str(tmp_path))
+    assert status == 2 and "cannot write the report (Permission denied); allowed: a writable folder" in errors[0]
+
+
+def test_what_a_users_code_prints_does_not_spoil_the_json(toy_folder):
+    Path("mine.py").write_text("from scenario_toys import Plain\nprint('noise')\nclass Mine(Plain):\n    pass\n")
+    Path("one.toml").write_text('name = "one"\nscenario = "toy.toml"\nreplications = 1\n')
+    done = toy("sweep", "one.toml", "-s", "policy.inner.inner={type='mine.py:Mine'}", "--json")
+    assert "noise" in done.stderr and json.loads(done.stdout)["done"] == 1
 
 
 def test_show_prints_inputs_of_a_scenario_a_study_and_a_results_folder(toy_folder):

@@ -68,7 +68,8 @@ at = -1
 at = "soon"
 sise = -0.2
 [sources]
-"policy.sped" = "a guess"
+"fund.sped" = "a guess"
+"policy.seconds" = "of a part whose class is unknown"
 """
     )
     text = "\n".join(found)
@@ -121,7 +122,7 @@ def test_an_unknown_scenario_is_told_with_a_suggestion(toy, monkeypatch):
     written(toys.GOOD, "flash-crash.toml")
     with pytest.raises(InputError, match=r"did you mean 'flash-crash'\?"):
         load_scenario("flashcrash")
-    with pytest.raises(InputError, match="unknown scenario"):
+    with pytest.raises(InputError, match="no such file"):
         load_scenario("missing.toml")
 
 
@@ -173,6 +174,30 @@ def test_bad_overrides_are_told_together(toy):
     assert "not a finite number in -s policy.Plain.rate=nan policy.inner.inner.rate" in text
     assert "no '3' in shocks" in text
     assert len(found) == 5
+
+
+def test_a_condition_broken_by_an_override_blames_the_override(toy):
+    found = problems(written(toys.GOOD), ["policy.Plain.maintenance=0.5"], allow_code=True)
+    assert found == ["maintenance must not exceed rate 0.1, was 0.5 "
+                     "in -s policy.Plain.maintenance=0.5 policy.inner.inner"]
+
+
+def test_a_huge_number_without_an_upper_bound_of_its_own_is_refused(toy):
+    found = problems(written(toys.GOOD), ["fund.size=1e300"])
+    assert found == ["too large in -s fund.size=1e300 fund.size; allowed: at most 1e+12 in size; given: 1e+300"]
+
+
+def test_a_part_replaced_by_an_override_names_its_file_from_the_working_folder(toy):
+    Path("base").mkdir()
+    written(toys.GOOD, "base/toy.toml")
+    written(PLUGIN, "mine.py")
+    tree = resolve_scenario("base/toy.toml", ["policy={type='mine.py:Mine', inner='Plain'}"]).tree
+    assert tree["policy"]["type"] == f"{toy / 'mine.py'}:Mine"
+
+
+def test_a_byte_order_mark_is_no_fault(toy):
+    Path("bom.toml").write_text(toys.GOOD, encoding="utf-8-sig")
+    assert load_scenario("bom.toml").name == "toy"
 
 
 def test_an_ambiguous_override_names_the_places(toy):
@@ -267,6 +292,8 @@ def test_a_class_of_a_users_file_is_checked_without_import_and_imported_only_to_
         ("def broken(:\n", "Mine", "cannot read the code"),
         ("x = 1\n", "Mine", "no such class in the file"),
         ("class Mine:\n    pass\n", "Mine", "wrong class"),
+        ("from nothing_of_this_name import Mine\n", "Mine", "cannot import the code (ModuleNotFoundError"),
+        ("import sys\nsys.exit()\nclass Mine:\n    pass\n", "Mine", "cannot import the code (SystemExit"),
         ("import nothing_of_this_name\nclass Mine:\n    pass\n", "Mine", "cannot import the code (ModuleNotFoundError"),
         ("raise RuntimeError('boo')\nclass Mine:\n    pass\n", "Mine", "cannot import the code (RuntimeError: boo)"),
     ],

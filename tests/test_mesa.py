@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import inspect
 import math
 import warnings
 
@@ -82,7 +81,12 @@ def test_the_collector_has_one_row_per_step_and_the_opening():
     assert len(model.datacollector.get_model_vars_dataframe()) == 13
     rare = SpiralModel(traders=50, steps=12, rng=1, collect_every=5)
     rare.run()
-    assert len(rare.datacollector.get_model_vars_dataframe()) == 3
+    assert rare.datacollector.get_model_vars_dataframe()["tick"].tolist() == [0, 5, 10, 12]
+    bare = SpiralModel(traders=50, steps=12, rng=1, collect_every=0)
+    bare.run()
+    assert bare.datacollector.get_model_vars_dataframe()["tick"].tolist() == [0, 12]
+    with pytest.raises(InputError, match="collect_every must be a whole number"):
+        SpiralModel(traders=50, collect_every=-1)
 
 
 def test_a_subclass_may_collect_from_agents():
@@ -98,19 +102,6 @@ def test_a_subclass_may_collect_from_agents():
     model.run()
     table = model.datacollector.get_agenttype_vars_dataframe(LeveragedTrader)
     assert len(table) == 20 * 4
-
-
-def test_batch_run_varies_parameters_and_seeds():
-    if not hasattr(mesa, "batch_run"):
-        pytest.skip("this Mesa has no batch_run")
-    seeds = {"rng": [1, 2]} if "rng" in inspect.signature(mesa.batch_run).parameters else {}
-    parameters = {"leverage_multiplier": [0.5, 1.0], "traders": 20, "steps": 5}
-    if not seeds:
-        parameters["rng"] = [1, 2]
-    rows = mesa.batch_run(SpiralModel, parameters, number_processes=1, max_steps=5, display_progress=False,
-                          data_collection_period=-1, **seeds)
-    marks = {(row["leverage_multiplier"], row["mark"]) for row in rows}
-    assert len(rows) == 4 and len({mark for _, mark in marks}) >= 2
 
 
 @pytest.mark.parametrize("activation", ["compiled", "agents"])
@@ -186,8 +177,22 @@ def test_same_seed_same_run_and_seed_under_either_name():
         model.run()
         marks.append(model.core.hash())
     assert marks[0] == marks[1] == marks[2] != marks[3]
-    with pytest.raises(InputError, match="rng must be a whole number"):
-        SpiralModel(rng="many")
+    assert SpiralModel(traders=4, rng=7, seed=7).seed == 7
+    for wrong in ("many", 1.5, -1, True):
+        with pytest.raises(InputError, match="rng must be a whole number"):
+            SpiralModel(rng=wrong)
+    with pytest.raises(InputError, match="two names of one number"):
+        SpiralModel(rng=1, seed=2)
+
+
+def test_without_a_seed_every_model_is_another_draw_that_can_be_repeated():
+    first, second = SpiralModel(traders=30, steps=5), SpiralModel(traders=30, steps=5, rng="")
+    again = SpiralModel(traders=30, steps=5, rng=first.seed)
+    for model in (first, second, again):
+        model.run()
+    assert first.seed != second.seed and first.core.hash() != second.core.hash()
+    assert again.core.hash() == first.core.hash()
+    assert first.datacollector.get_model_vars_dataframe()["seed"].iloc[-1] == first.seed
 
 
 def test_finished_models_are_forgotten_by_mesa():
@@ -205,10 +210,25 @@ def test_flat_keywords_override_the_setup():
     assert len(model.agents_by_type[MarketMaker]) == 1
     assert model.core.margin.table[0, 0]["maintenance_rate"] == pytest.approx(0.05)
     assert model.setup.shocks[0].size == -0.05
-    with pytest.raises(InputError, match="depth must be one of"):
+    assert SpiralModel(traders=4, depth="LinearDepth").setup.depth == model.setup.depth
+    with pytest.raises(InputError, match=r"depth must be one of linear, .*LinearDepth"):
         SpiralModel(depth="deep")
+    for steps in (0, 1.5, math.nan, math.inf, "many"):
+        with pytest.raises(InputError, match="steps must be a whole number of at least 1"):
+            SpiralModel(steps=steps)
+    with pytest.raises(InputError, match="steps must be a whole number of at least 1"):
+        SpiralModel(Setup(steps=0))
+    with pytest.raises(InputError, match="step_seconds must be a finite number above 0"):
+        SpiralModel(step_seconds=0.0)
     with pytest.raises(InputError, match="activation must be one of"):
         SpiralModel(activation="lazy")
+
+
+def test_what_is_no_scenario_is_told_with_what_would_be_one():
+    with pytest.raises(InputError, match=r"setup must be a scenario's name, its path, or an object .*was 5 without"):
+        SpiralModel(5)
+    with pytest.raises(InputError, match="calm"):
+        SpiralModel("clam")
 
 
 class DipBuyer(UserAgent):

@@ -5,7 +5,15 @@ import math
 import pandas as pd
 import pytest
 
-from spirals.scenarios.effects import cell_effects, cells, completed, in_design_order, overall_effect, study_layout
+from spirals.scenarios.effects import (
+    cell_effects,
+    cells,
+    completed,
+    in_design_order,
+    level_effects,
+    overall_effect,
+    study_layout,
+)
 
 PI, DEPTH, LEVERAGE = "margin.Procyclicality.pi", "depth.type", "population.leverage_multiplier"
 
@@ -45,18 +53,24 @@ def test_effect_is_paired_so_that_differences_between_replications_do_not_hide_i
     for effect in effects:
         # Differences are 1.00, 1.01, 1.00, 1.01 although the outcomes run from 10 to 41.
         assert effect.difference.estimate == pytest.approx(1.005)
-        assert effect.slope.estimate == pytest.approx(1.005)
         assert effect.difference.sign == 1
         assert effect.variance_ratio > 1e6
 
 
-def test_slope_uses_all_levels_by_least_squares():
+def test_effect_at_every_level_shows_where_between_the_ends_it_arises():
+    runs = study({"Linear": 1.0, "Power": 3.0})
+    runs.loc[runs[PI] == 0.5, "y"] -= 0.8  # all but a fifth of the mean effect of 1 at the middle is gone
+    start, middle, end = level_effects(runs, study_layout(runs), "y")
+    assert (start.estimate, start.low, start.high) == (0.0, 0.0, 0.0)
+    assert middle.estimate == pytest.approx(1.0025 - 0.8)
+    assert end == overall_effect(runs, study_layout(runs), "y").difference
+    assert end.estimate == pytest.approx(2.005)
+
+
+def test_a_replication_that_lacks_one_level_still_counts_at_the_others():
     runs = study({"Linear": 1.0})
-    runs.loc[runs[PI] == 0.5, "y"] += 3.0  # a hump in the middle moves neither end nor slope
-    effect = cell_effects(runs, study_layout(runs), "y")[0]
-    assert effect.slope.estimate == pytest.approx(1.005)
-    runs.loc[runs[PI] == 1.0, "y"] += 0.3
-    assert cell_effects(runs, study_layout(runs), "y")[0].slope.estimate == pytest.approx(1.305)
+    runs = runs[~((runs[PI] == 0.5) & (runs["replication"] == 1) & (runs[LEVERAGE] == 2.0))]
+    assert [one.n for one in level_effects(runs, study_layout(runs), "y")] == [4, 3, 4]
 
 
 def test_share_of_cells_in_which_each_sign_holds():
@@ -86,12 +100,11 @@ def test_failed_runs_are_left_out_and_counted_as_missing_pairs():
     assert overall_effect(runs, study_layout(runs), "y").difference.n == 3
 
 
-def test_a_lever_of_words_has_a_difference_and_no_slope():
+def test_a_lever_of_words_has_a_difference():
     runs = study({"Linear": 1.0, "Power": 3.0})
     layout = study_layout(runs, lever=DEPTH)
     effect = cell_effects(runs[runs[PI] == 1.0], layout, "y")[0]
     assert effect.difference.estimate == pytest.approx(2.0)
-    assert math.isnan(effect.slope.estimate)
 
 
 def test_words_come_in_the_order_of_the_design_whatever_the_order_of_the_table():

@@ -14,8 +14,10 @@ import pytest
 from measures_support import liquidation_rows, make_record
 
 from spirals.scenarios.figures_run import thinned
+from spirals.scenarios.reference import write_reference
 from spirals.scenarios.report import write_report
 from spirals.scenarios.report_html import escape, table
+from spirals.scenarios.report_inputs import depth_models
 from spirals.scenarios.report_numbers import (
     Scale,
     display_scale,
@@ -26,6 +28,7 @@ from spirals.scenarios.report_numbers import (
     short_name,
 )
 from spirals.scenarios.report_tables import read_run_tables, run_tables
+from spirals.scenarios.study import load_study, study_cells
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.intervals import Interval, mean_interval
 from spirals.simulation.measures.losses import CLASSES
@@ -173,6 +176,110 @@ def test_first_figure_has_four_panels_against_the_lever(study_folder):
         assert label in words
 
 
+def test_study_report_explains_its_words_before_it_uses_them(study_folder):
+    words = text_of((study_folder / "report.html").read_text(encoding="utf-8")).split("How to read this", 2)[2]
+    before = words[: words.index("Findings")]
+    for term in ("ln m = (1 − π) ln m_ttc + π ln m_pit", "Cell one combination", "Twin T1 the same run",
+                 "95 % Student interval of the mean over replications", "Quote the quote currency"):
+        assert term in before
+
+
+def test_findings_give_the_margin_locked_and_the_effect_at_every_level(study_folder):
+    words = text_of((study_folder / "report.html").read_text(encoding="utf-8"))
+    findings = words[words.index("Effect of raising"): words.index("Three effects of π", words.index("Effect of"))]
+    assert "Margin locked: price paid 0" in findings
+    shape = findings[findings.index("Where between the levels"):]
+    assert re.search(r"0\.5 \+\S+ \[\S+ \S+ \+75\S* .* 1 \+\S+ \[\S+ \S+ \+150", shape)
+    assert "Slope" not in words
+
+
+def targets_report(folder, *targets, **changes):
+    """Return the words of the section on published figures of a study with these targets."""
+    write_study(folder, **changes)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["inputs"]["scenario"]["targets"] = targets
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    words = text_of(write_report(folder).read_text(encoding="utf-8"))
+    return words[words.rindex("Beside the figures of the venue"): words.rindex("What the intervals are conditional")]
+
+
+def test_study_report_says_which_cells_miss_the_figures_of_the_venue(tmp_path):
+    words = targets_report(
+        tmp_path, {"quantity": "Flow", "low": 0.5e8, "high": 2.5e8, "source": "press", "outcome": "forced_notional"},
+        {"quantity": "gone", "low": 1.0, "high": 2.0, "source": HOSTILE, "outcome": "adl_notional"})
+    # 1e8 (1 + pi) x leverage: at leverage 1 from 100 to 200 million, at 2 from 200 to 400.
+    assert "50.0 million quote to 250 million quote" in words and "press" in words
+    assert "4 of 12 means miss the venue's figure (4 cells at 3 levels each): 4 above, 0 below" in words
+    assert "0 of 4 cells miss it at every level" in words
+    assert re.search(r"leverage multiplier 2 · depth LinearDepth 200\S* ± 0\S* inside 300\S* ± 0\S* above", words)
+    assert "not measured in the study" in words and HOSTILE in words
+
+
+def test_a_figure_given_as_one_number_is_met_where_the_interval_covers_it(tmp_path):
+    exact = {"quantity": "Fall", "low": 0.2, "high": 0.2, "source": "bars", "outcome": "drawdown_mark"}
+    words = targets_report(tmp_path, exact)
+    rows = [row.split() for row in re.findall(r"depth \w+Depth ([^a-z]*(?:inside|above|below) .{0,60})", words)]
+    assert rows and all("above" in row for row in rows)  # 21 and 22 log-% at the higher levels
+    assert "inside" in words.split("Mean over replications ±")[1]
+
+
+def test_study_without_published_figures_has_no_such_section(study_folder):
+    assert "Beside the figures" not in text_of((study_folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_every_depth_model_of_the_design_is_printed_with_what_it_ran_with(tmp_path):
+    models = ["LinearDepth", "PowerDepth", "SquareRootDepth"]
+    inputs = {"depth": {"type": "LinearDepth", "share_of_open_interest": 0.06, "reference_volatility": 0.0253}}
+    manifest = {"inputs": {"scenario": inputs},
+                "points": [{"settings": {"depth.type": name}} for name in models] * 2}
+    linear, power, root = depth_models(manifest)
+    assert linear == inputs["depth"]
+    # The scenario states the volatility, so it is taken over; the share is LinearDepth's own default.
+    assert (power["share_of_open_interest"], power["exponent"], power["reference_volatility"]) == (0.015, 1.5, 0.0253)
+    assert (root["share_of_open_interest"], root["slow_refill_seconds"]) == (0.004, 30.0)
+    own = {"settings": {"depth.type": "PowerDepth"}, "inputs": {"scenario": {"depth": {"type": "PowerDepth", "exponent":
+           2.0}}}}
+    assert depth_models({**manifest, "points": [own]}) == [{"type": "PowerDepth", "exponent": 2.0}]
+    write_study(tmp_path, points=manifest["points"])
+    words = text_of(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert "exponent – 1.5 –" in words
+
+
+def test_depth_models_of_the_report_are_those_of_the_sweep():
+    cells = study_cells(load_study("procyclicality", replications=1))
+    trees = {cell.columns["depth.type"]: cell.inputs.tree["depth"] for cell in cells}
+    points = [{"settings": {"depth.type": name}} for name in trees]
+    found = depth_models({"inputs": {"scenario": cells[0].inputs.tree}, "points": points})
+    assert {model["type"]: dict(model) for model in found} == trees
+
+
+def test_lead_does_not_contradict_overrides_and_replications(tmp_path):
+    summary = "pi (4) on black-thursday-2020, 20 replications"
+    write_study(tmp_path, summary=summary, overrides=["population.traders=100"])
+    words = text_of(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert summary not in words
+    assert "π (3) × leverage multiplier (2) × depth (2) on black-thursday-2020, 5 replications" in words
+    assert "Overridden: population.traders=100" in words
+    write_study(tmp_path, summary=summary, replications=20)
+    assert summary in text_of(write_report(tmp_path).read_text(encoding="utf-8")).split("Scenario")[0]
+
+
+def test_excess_bad_debt_comes_with_the_reason_for_its_sign(tmp_path):
+    runs = write_study(tmp_path, outcomes=["excess_bad_debt"])
+    assert "engine.shadow_refill_seconds" not in write_report(tmp_path).read_text(encoding="utf-8")
+    runs["excess_bad_debt"] = runs["bad_debt_gross"] - 1.5e6
+    runs.to_parquet(tmp_path / "runs.parquet")
+    assert "engine.shadow_refill_seconds" in write_report(tmp_path).read_text(encoding="utf-8")
+
+
+def test_reference_table_holds_the_three_effects_and_the_price_paid(tmp_path):
+    write_study(tmp_path / "study", outcomes=["excess_drawdown", "margin_locked"])
+    _, table_file = write_reference(tmp_path / "study", tmp_path)
+    rows = [line.split(",") for line in table_file.read_text().splitlines()]
+    assert [row[0] for row in rows[1:]] == ["excess_drawdown", "forced_notional", "bad_debt_gross", "margin_locked"]
+    assert rows[2][2] == "1.5e+08"
+
+
 def test_report_does_not_depend_on_the_order_of_the_table(study_folder, tmp_path):
     runs = pd.read_parquet(study_folder / "runs.parquet")
     runs.sample(frac=1.0, random_state=3).to_parquet(tmp_path / "runs.parquet")
@@ -183,6 +290,17 @@ def test_report_does_not_depend_on_the_order_of_the_table(study_folder, tmp_path
 def test_report_is_the_same_each_time(study_folder, tmp_path):
     again = write_report(study_folder, tmp_path / "again.html")
     assert again.read_bytes() == (study_folder / "report.html").read_bytes()
+
+
+def test_failed_run_is_listed_with_its_whole_seed_and_the_first_line_of_its_error(tmp_path):
+    runs = write_study(tmp_path)
+    runs.loc[0, ["status", "seed"]] = ["failed", 191772074718973]
+    runs["error"] = ["ValueError: too thin\nsecond line", *[""] * (len(runs) - 1)]
+    runs["traceback"] = ["Traceback of the failure", *[""] * (len(runs) - 1)]
+    runs.to_parquet(tmp_path / "runs.parquet")
+    words = text_of(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert "191772074718973 ValueError: too thin" in words
+    assert "second line" not in words and "Traceback" not in words
 
 
 def test_text_of_users_is_escaped(tmp_path):
@@ -202,8 +320,8 @@ def test_report_of_a_run_shows_the_course_the_targets_and_the_outcomes(run_folde
     for label in ("Forced flow per minute", "mark, twin T1", "Margin rate", "Depth", "Spread", "Open interest",
                   "Insurance fund", "10:16", "UTC"):
         assert label in words
-    assert "Fall 20.0 log-% to 30.0 log-% 22.3 log-% yes press" in words
-    assert "Cut at most 0 quote 0 quote yes <script>" in words
+    assert "Fall 20.0 log-% to 30.0 log-% 22.3 log-% inside press" in words
+    assert "Cut at most 0 quote 0 quote inside <script>" in words
     assert "price_half_life_seconds" in words
     assert "Attribution to channels" in words
 

@@ -36,11 +36,16 @@ class StandIn:
 
     def __init__(self, setup, rng, collect_every=1):
         self.setup, self.seed, self.core = setup, rng, self
+        self.tick, self.running = 0, True
         self.made.append(setup)
 
-    def run(self):
+    def run(self, steps):
         if self.seed == 13:
             raise RuntimeError("an unlucky seed")
+        if self.seed == 14:
+            raise SystemExit
+        self.tick = min(self.setup.steps, self.tick + steps)
+        self.running = self.tick < self.setup.steps
 
     def record(self):
         fall = 12.0 if self.setup.engine.shadow_causes or self.setup.engine.transfer_causes else 20.0
@@ -76,6 +81,11 @@ def test_without_twins_there_is_no_attribution(model):
     result = run_scenario(Setup(), 0)
     assert result.attribution == {} and "excess_drawdown" not in result.outcomes
     assert len(result.tables()["steps"]) == 5
+
+
+def test_a_call_of_sys_exit_in_a_step_is_a_failed_run(model):
+    with pytest.raises(RuntimeError, match=r"called sys.exit\(None\) at step 0"):
+        run_scenario(Setup(), 14)
 
 
 def test_bad_arguments_of_a_run_are_told_together(model):

@@ -70,6 +70,12 @@ def test_an_ordinary_failure_keeps_its_traceback_and_is_tried_again_by_the_next_
     assert digest == expected and (counts.reused, counts.failed) == (COUNT - 1, 0)
 
 
+def test_a_run_that_calls_sys_exit_fails_and_the_others_go_on(tmp_path, expected):
+    table, _, counts = sweep_toys(tmp_path, toy_tasks(COUNT, leave={7: True}))
+    assert (counts.done, counts.failed) == (COUNT - 1, 1)
+    assert table[table["status"] == "failed"]["error"].iloc[0].startswith("SystemExit")
+
+
 def test_a_run_whose_files_are_missing_is_repeated(tmp_path, expected):
     sweep_toys(tmp_path, toy_tasks(COUNT))
     tasks = [dataclasses.replace(task, files=(f"steps/{task.run_id}",)) for task in toy_tasks(COUNT)]

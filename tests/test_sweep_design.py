@@ -1,5 +1,6 @@
 """Designs and studies: which points are run, with which seeds, under which identity."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -137,6 +138,45 @@ def test_a_study_tells_all_its_problems(toy):
     text = "\n".join(caught.value.problems)
     assert "out of range in bad.toml:3 replications" in text and "out of range in bad.toml:4 twins" in text
     assert "unknown key (did you mean 'replications'?) in bad.toml:5 replication" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('[levers]\n"steps" = 5', "no values in bad.toml:5 levers.steps; allowed: an array of values"),
+        ('[levers]\n"steps" = []', "no values in bad.toml:5 levers.steps"),
+        ('[levers]\nfund.size = "0.5"', "no values in bad.toml:5 levers.fund.size; "),
+        ('[levers]\n"steps" = [5, 5]', "the same value or label twice in bad.toml:5 levers.steps; allowed: "),
+        ('[uncertainties]\nsteps = {low = 2, high = 1}', "empty range in bad.toml:5 uncertainties.steps"),
+        ('[uncertainties]\nsteps = {low = 0.5, hgh = 1}', "unknown key (did you mean 'high'?) in bad.toml:5"),
+        ('[uncertainties]\nsteps = {low = 0.5}', "missing key in bad.toml:5 uncertainties.steps.high"),
+        ('[uncertainties]\nsteps = {low = "a", high = 1}', "wrong type in bad.toml:5 uncertainties.steps"),
+        ('[uncertainties]\nsteps = {low = 0.5, high = 3, whole = true}', "not a whole number in bad.toml:5"),
+        ('[levers]\nsteps = [1]\n[uncertainties]\nsteps = [2]', "varied twice in bad.toml:7 uncertainties.steps"),
+        ('outcomes = ["draw_down_mark"]', "unknown outcome (did you mean 'drawdown_mark'?) in bad.toml:4 outcomes"),
+        ('lever = "foo"\n[levers]\nsteps = [1, 2]', "not a column of the design in bad.toml:4 lever; allowed: steps"),
+    ],
+)
+def test_a_fault_of_the_design_is_refused_with_its_place(toy, line, expected):
+    Path("bad.toml").write_text(f'name = "bad"\nscenario = "toy.toml"\nreplications = 1\n{line}\n')
+    with pytest.raises(InputError) as caught:
+        load_study("bad.toml")
+    assert any(problem.startswith(expected) for problem in caught.value.problems), caught.value.problems
+
+
+@pytest.mark.parametrize("name", ["", "../up", "/x/y", ".hidden", "a b", "a/b"])
+def test_the_name_of_a_study_cannot_leave_the_results_folder(toy, name):
+    Path("bad.toml").write_text(f'name = "{name}"\nscenario = "toy.toml"\n')
+    with pytest.raises(InputError, match=r"bad name in bad.toml:1 name; allowed: letters, digits"):
+        load_study("bad.toml")
+
+
+def test_known_outcomes_of_twins_and_a_design_from_python_are_checked_too(toy):
+    outcomes = '["excess_drawdown", "twin_bad_debt_gross"]'
+    Path("good.toml").write_text(f'name = "good"\nscenario = "toy.toml"\noutcomes = {outcomes}\n')
+    study = load_study("good.toml")
+    with pytest.raises(InputError, match=r"no values in levers\.steps"):
+        study_cells(dataclasses.replace(study, levers={"steps": 5}))
 
 
 def test_points_outside_the_range_are_told_for_all_points(toy):

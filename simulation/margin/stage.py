@@ -1,5 +1,6 @@
 """Stage 2: runs the policy of a simulation and keeps its requirement as a table for the kernels."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,16 @@ from spirals.simulation.margin.states import flatten_state, unflatten_state
 from spirals.simulation.market.view import MarketState
 
 __all__ = ["MarginStage"]
+
+
+def policy_name(policy: Any) -> str:
+    """Return the class of a policy, with the file where it is not of this package, and what it wraps."""
+    kind = type(policy)
+    name = kind.__name__
+    if not kind.__module__.startswith("spirals."):
+        name += f" ({getattr(sys.modules.get(kind.__module__), '__file__', None) or kind.__module__})"
+    inner = getattr(policy, "inner", None)
+    return f"{name} around {policy_name(inner)}" if isinstance(inner, MarginPolicy) else name
 
 
 class MarginStage:
@@ -30,16 +41,32 @@ class MarginStage:
 
     def update(self, market: MarketState) -> MarginRequirement:
         """Ask the policy for the requirement of this step; the table changes only if the object did."""
-        self.state, requirement = self.policy.update(self.state, market)
+        self.state, requirement = self._asked(market)
         if requirement is not self.requirement:
             problems = requirement.problems(market.n_instruments)
             if problems:
-                name = type(self.policy).__name__
-                raise InputError([f"{name} returned an invalid requirement: {line}" for line in problems])
+                name = policy_name(self.policy)
+                raise InputError([f"{name} returned an invalid requirement at step {market.step}: {line}"
+                                  for line in problems])
             self.requirement = requirement
             self.table = requirement.table()
             self.grandfathered = bool(requirement.grandfathered)
         return requirement
+
+    def _asked(self, market: MarketState) -> tuple[Any, MarginRequirement]:
+        """Return what the policy answers; a fault of its code names class, file and step."""
+        try:
+            answer = self.policy.update(self.state, market)
+        except InputError as error:
+            place = f"{policy_name(self.policy)} at step {market.step}"
+            raise InputError([f"{place}: {line}" for line in error.problems]) from error
+        except (Exception, SystemExit) as error:
+            fault = f"{type(error).__name__}: {error}"
+            raise RuntimeError(f"{policy_name(self.policy)} failed at step {market.step} ({fault})") from error
+        if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], MarginRequirement)):
+            raise InputError([f"{policy_name(self.policy)} returned the wrong thing at step {market.step}; "
+                              f"allowed: (state, MarginRequirement); given: {repr(answer)[:60]}"])
+        return answer
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The policy's state and the table in force, by name."""

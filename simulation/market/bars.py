@@ -16,6 +16,8 @@ __all__ = ["Bars", "load_bars"]
 COLUMNS = ("open_time_ms", "open", "high", "low", "close")
 SHOWN = 5  # rows named per kind of fault; the others are counted
 
+MOST = 1e12   # beyond it money no longer fits into whole atoms
+
 
 @dataclasses.dataclass(frozen=True)
 class Bars:
@@ -149,12 +151,12 @@ def _listed(path: Path, what: str, bad: NDArray[np.bool_], shown: NDArray[np.flo
 
 def _price_problems(path: Path, rows: NDArray[np.float64]) -> list[str]:
     price = rows[:, 1:]
-    wrong = np.asarray(~(np.isfinite(price) & (price > 0.0)).all(axis=1))
+    wrong = np.asarray(~((price > 0.0) & (price < MOST)).all(axis=1))
     opening, high, low, close = price.T
     crossed = ~wrong & (high < low)
     inside = (opening <= high) & (opening >= low) & (close <= high) & (close >= low)
     return (
-        _listed(path, "open, high, low, close must be positive numbers", wrong, price)
+        _listed(path, "open, high, low, close must be positive numbers below 1e12", wrong, price)
         + _listed(path, "high must be at least low (open, high, low, close)", crossed, price)
         + _listed(path, "open and close must lie in [low, high] (open, high, low, close)",
                   ~wrong & ~crossed & ~inside, price)

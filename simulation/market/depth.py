@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 PERCENT = 0.01
+MOST = 1e15   # [quote] beyond it lots no longer fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,8 +264,8 @@ def _read_depth(path: Path, stamp: int) -> NDArray[np.float64]:
         for line, record in enumerate(reader, start=2):
             values = [_number(record.get(name)) for name in DEPTH_COLUMNS]
             for name, value in zip(DEPTH_COLUMNS, values, strict=True):
-                if not (math.isfinite(value) and value >= 0):
-                    found.append(f"{path}, line {line}: {name} must be a number of at least 0, "
+                if not 0 <= value < MOST:
+                    found.append(f"{path}, line {line}: {name} must be a number of at least 0, below 1e15, "
                                  f"was {record.get(name)!r}")
             if values[0] <= rows[-1][0]:
                 found.append(f"{path}, line {line}: distance_bp must increase, was {values[0]:g} after {rows[-1][0]:g}")

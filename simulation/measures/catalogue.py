@@ -46,8 +46,10 @@ _FLOW = {
     "forced_t10_seconds": f"opening to 10 % of the forced notional [s]; {NO_FLOW}",
     "forced_t50_seconds": f"opening to 50 % of the forced notional [s]; {NO_FLOW}",
     "forced_t90_seconds": f"opening to 90 % of the forced notional [s]; {NO_FLOW}",
-    "forced_top10s_share": f"share of forced notional in the ten busiest seconds [fraction]; {NO_FLOW}",
-    "forced_top_minute_share": f"share of forced notional in the busiest minute [fraction]; {NO_FLOW}",
+    "forced_top10s_share": "share of forced notional in the ten busiest seconds, which need not be adjacent "
+    f"(so it may exceed forced_top_minute_share) [fraction]; {NO_FLOW}",
+    "forced_top_minute_share": "share of forced notional in the busiest minute, counted from the opening "
+    f"[fraction]; {NO_FLOW}",
 }
 
 _LIQUIDATIONS = {
