@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from spirals.agents.arbitrageur import Arbitrageurs, arbitrageur_rows, decide_arbitrageurs, hedge_outside
 from spirals.agents.background import BackgroundFlow, decide_background, flow_rows, place_rows
+from spirals.agents.entry import Entries, decide_entries
 from spirals.agents.ledger_opening import open_ledger
 from spirals.agents.leveraged_trader import MOST_ORDERS, decide_traders
 from spirals.agents.market_maker import MarketMakers, decide_makers, maker_rows
+from spirals.agents.margin_response import margin_response
 from spirals.agents.orders import NO_ORDER, note_resting
 from spirals.agents.population import Population
 from spirals.agents.queue import OrderQueue
@@ -30,7 +32,7 @@ __all__ = ["Agents"]
 
 GROUPS = ("background", "arbitrageurs", "makers", "traders")
 NOT_AT_OPENING = (1, 3)   # step 0 only seeds the book: the opening positions are exactly those that were drawn
-PURPOSES = ("background.limits", "background.market", "arbitrageurs", "makers", "traders", "users")
+PURPOSES = ("background.limits", "background.market", "arbitrageurs", "makers", "traders", "entries", "users")
 RESTING, REJECTED = OrderStatus.RESTING, OrderStatus.REJECTED
 IOC = OrderKind.IOC
 
@@ -48,6 +50,7 @@ class Agents:
     arbitrageurs : Arbitrageurs
     population : Population
     users : tuple of UserAgents
+    entries : Entries
 
     Attributes
     ----------
@@ -70,6 +73,7 @@ class Agents:
         self, instruments: tuple[Instrument, ...], depth: Depth | tuple[Depth, ...],
         background: BackgroundFlow | None = None, makers: MarketMakers | None = None,
         arbitrageurs: Arbitrageurs | None = None, population: Population | None = None, users: tuple[Any, ...] = (),
+        entries: Entries | None = None,
     ) -> None:
         self.instruments = tuple(instruments)
         n = len(self.instruments)
@@ -79,17 +83,19 @@ class Agents:
         self.arbitrageurs = arbitrageurs or Arbitrageurs()
         self.population = population or Population()
         self.users = tuple(users)
+        self.entries = entries or Entries()
         self.positions_table = self.population.table(self.instruments)
         n_traders = len(self.positions_table.labels) if self.positions_table else self.population.traders
+        n_traders += self.entries.newcomers
         self.takers = FIRST_ROW
         self.first_arbitrageur = self.takers + 1
         self.first_maker = self.first_arbitrageur + self.arbitrageurs.count
         self.first_trader = self.first_maker + self.makers.count
         self.first_user = self.first_trader + n_traders
         self.n_accounts = self.first_user + sum(user.count for user in self.users)
-        holdings = len(self.positions_table.holdings) if self.positions_table else n_traders
+        holdings = len(self.positions_table.holdings) + self.entries.newcomers if self.positions_table else n_traders
         built_in = self.background.max_orders(n) + self.makers.max_orders(n) + self.arbitrageurs.max_orders(n)
-        built_in += MOST_ORDERS * holdings
+        built_in += (MOST_ORDERS + self.entries.active) * holdings
         self.queue = OrderQueue(limit=max(4096, 64 * (self.n_accounts - self.first_user)))
         self.max_orders = built_in + self.queue.limit
         self.top_up_requests = np.zeros(self.n_accounts, np.int64)
@@ -123,15 +129,40 @@ class Agents:
         self.traders = self.population.trader_rows(
             opening.holdings, simulation.market.record["mark"], near, self.first_trader
         )
+        if self.entries.active:
+            self._open_entries(simulation, opening, near)
         # A part that differs between instruments (volatility elasticity, say) is one row per instrument.
         self._background_rules = np.concatenate([self.background.rule(depth) for depth in self.depths])
         self._maker_rules = np.concatenate([self.makers.rule(depth) for depth in self.depths])
         self._arbitrageur_rule = self.arbitrageurs.rule()
-        self._trader_rule = self.population.rule()
+        self._trader_rules = np.repeat(self.population.rule(), len(self.instruments))
+
+    def _open_entries(self, simulation: Any, opening: Any, near: list[float]) -> None:
+        """Add the newcomers to the traders and set up who may come (back)."""
+        people, part = self.population, self.entries
+        marks = simulation.market.record["mark"]
+        before = self.first_user - self.first_trader - part.newcomers
+        lots = [round(interest / (float(mark) * instrument.lot_size)) for interest, mark, instrument in
+                zip(opening.open_interest, marks, self.instruments, strict=True)]
+        new = part.newcomer_holdings(people, simulation.seed, lots, before)
+        self.traders = np.concatenate([self.traders, people.trader_rows(new, marks, near, self.first_trader)])
+        wealth = np.abs(new["lots"]) * (marks * simulation.contracts["lot_value"])[new["instrument"]]
+        simulation.accounts["outside_wealth"][self.first_trader + new["account"]] = np.floor(wealth).astype(np.int64)
+        stops = np.concatenate([opening.holdings["stop_distance"], new["stop_distance"]])
+        slices = np.maximum(np.array(near)[self.traders["instrument"]] * people.order_cap, 1.0).astype(np.int64)
+        self.entry_state = part.entry_rows(self.traders, part.newcomers, stops, slices, simulation.seed)
+        self._entry_rule, self._rounds = part.rule(), np.array(sorted(people.round_leverages), np.float64)
+        self._leverage_rules = self._leverage_by_margin(simulation)
+
+    def _leverage_by_margin(self, simulation: Any) -> NDArray[Any]:
+        """Return how whoever enters chooses leverage under the margin of this step, one row per instrument."""
+        return np.concatenate([self.population.opening_rule(float(brackets[0]["initial_rate"]))
+                               for brackets in simulation.margin.table])
 
     def decide(self, simulation: Any, orders: NDArray[Any]) -> int:
         """Write the orders of this step to `orders`; return how many."""
         self._derive_keys(simulation)
+        self._respond_to_margin(simulation)
         if self.driven and self.stepper is not None:
             self._orders, self._n = orders, 0
             self._ends[:] = 0
@@ -172,11 +203,18 @@ class Agents:
                 market.record, sim.contracts, sim.margin.table, book.slots, book.pool, sim.step_index, sim.step_seconds,
                 keys[3], market.depth_factor, orders, n, owners,
             )
-        return decide_traders(
-            first, last, self._trader_rule, self.traders, sim.accounts, sim.positions, market.record, sim.contracts,
+        n = decide_traders(
+            first, last, self._trader_rules, self.traders, sim.accounts, sim.positions, market.record, sim.contracts,
             sim.margin.table, book.slots, book.pool, sim.step_index, sim.step_seconds, keys[4], self.top_up_requests,
             orders, n, owners,
         )
+        if self.entries.active:
+            n = decide_entries(
+                first, last, self._entry_rule, self._leverage_rules, self._rounds, self._trader_rules, self.entry_state,
+                self.traders, sim.accounts, sim.positions, market.record, sim.contracts, sim.margin.table,
+                sim.step_index, sim.step_seconds, keys[5], self.top_up_requests, orders, n,
+            )
+        return n
 
     def group_size(self, group: int) -> int:
         """Return the number of actors of a group: instruments, or rows of its state."""
@@ -208,8 +246,8 @@ class Agents:
         return scratch[:n]
 
     def _group_state(self, group: int) -> tuple[NDArray[Any], ...]:
-        return ((self.flows, self.places), (self.arbitrageur_state,), (self.maker_state, self.quotes),
-                (self.traders,))[group]
+        traders = (self.traders, self.entry_state) if self.entries.active else (self.traders,)
+        return ((self.flows, self.places), (self.arbitrageur_state,), (self.maker_state, self.quotes), traders)[group]
 
     def after_trading(self, simulation: Any, orders: NDArray[Any]) -> None:
         """Learn which of the orders rest, and hedge the arbitrageurs' fills outside."""
@@ -224,6 +262,8 @@ class Agents:
             "flows": self.flows, "places": self.places, "makers": self.maker_state, "quotes": self.quotes,
             "arbitrageurs": self.arbitrageur_state, "traders": self.traders, "top_up_requests": self.top_up_requests,
         }
+        if self.entries.active:
+            found["entries"] = self.entry_state
         if self.queue.numbers:
             found["queue"] = np.array(self.queue.numbers, np.int64)
         if self.user_agents:
@@ -241,6 +281,16 @@ class Agents:
             memories = json.loads(arrays["users"].tobytes().decode())
             for agent, memory in zip(self.user_agents, memories, strict=True):
                 agent.recall(memory)
+
+    def _respond_to_margin(self, simulation: Any) -> None:
+        """Set what follows the initial margin of this step: the rate of own orders, leverage of those who enter."""
+        people = self.population
+        if self.entries.active and people.opening_book == "adapted":
+            self._leverage_rules = self._leverage_by_margin(simulation)
+        if people.entry_elasticity > 0.0:
+            for rule, brackets in zip(self._trader_rules, simulation.margin.table, strict=True):
+                rate = float(brackets[0]["initial_rate"])
+                rule["activity"] = margin_response(people.reference_margin, rate, people.entry_elasticity)
 
     def _derive_keys(self, simulation: Any) -> None:
         wanted = (simulation.seed, simulation.branch)

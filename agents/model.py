@@ -111,7 +111,7 @@ class SpiralModel(mesa.Model):
         given = self.setup
         self.population = Agents(
             given.instruments, given.depth, given.background, given.makers, given.arbitrageurs, given.population,
-            given.agents,
+            given.agents, given.entries,
         )
         self.grids = [(instrument.lot_size, instrument.tick_size) for instrument in given.instruments]
         self.atom = given.instruments[0].atom

@@ -5,6 +5,7 @@ from typing import Any
 
 from spirals.agents.arbitrageur import Arbitrageurs
 from spirals.agents.background import BackgroundFlow
+from spirals.agents.entry import Entries
 from spirals.agents.market_maker import MarketMakers
 from spirals.agents.population import Population
 from spirals.agents.user import UserAgents
@@ -50,6 +51,7 @@ class Setup:
     makers: MarketMakers = dataclasses.field(default_factory=MarketMakers)
     arbitrageurs: Arbitrageurs = dataclasses.field(default_factory=Arbitrageurs)
     population: Population = dataclasses.field(default_factory=Population)
+    entries: Entries = dataclasses.field(default_factory=Entries)
     agents: tuple[UserAgents, ...] = ()
     engine: Engine = dataclasses.field(default_factory=Engine)
     steps: int = 3600

@@ -24,6 +24,7 @@ SLOTS: dict[str, dict[str, str]] = {
         "PowerDepth": "spirals.simulation.market.depth",
         "SquareRootDepth": "spirals.simulation.market.depth",
     },
+    "Entries": {"Entries": "spirals.agents.entry"},
     "Engine": {"Engine": "spirals.simulation.engine"},
     "Funding": {"Funding": "spirals.simulation.market.funding"},
     "Instrument": {"Instrument": "spirals.simulation.contracts"},

@@ -4,6 +4,7 @@ import dataclasses
 
 from spirals.agents.arbitrageur import Arbitrageurs
 from spirals.agents.background import BackgroundFlow
+from spirals.agents.entry import Entries
 from spirals.agents.market_maker import MarketMakers
 from spirals.agents.population import Population
 from spirals.agents.user import UserAgents
@@ -53,6 +54,7 @@ class Scenario(Part):
     background: BackgroundFlow = dataclasses.field(default_factory=BackgroundFlow)
     makers: MarketMakers = dataclasses.field(default_factory=MarketMakers)
     arbitrageurs: Arbitrageurs = dataclasses.field(default_factory=Arbitrageurs)
+    entries: Entries = dataclasses.field(default_factory=Entries)
     agents: tuple[UserAgents, ...] = parameter((), help="agents written by the user")
     engine: Engine = dataclasses.field(default_factory=Engine)
     targets: tuple[dict[str, object], ...] = parameter(

@@ -35,6 +35,8 @@ _PRICES = {
 }
 
 _FLOW = {
+    "traded_notional": "traded, one side, forced or not [quote]",
+    "fees_paid": "trading fees less rebates that the venue earned [quote]",
     "forced_notional": "sold and bought for forced causes [quote]",
     "forced_sold_notional": "sold for forced causes [quote]",
     "forced_bought_notional": "bought for forced causes [quote]",
