@@ -137,7 +137,19 @@ class Population(Part):
         complete_holdings(key, self.opening_rule()[0], record, contracts, table.collateral, rows)
         return rows
 
-    def holdings(self, seed: int, record: Any, contracts: Any, requirement: Any) -> NDArray[Any]:
+    def interest_lots(self, record: Any, contracts: Any, requirement: Any) -> list[int]:
+        """Return the open interest of every instrument [lots], as it responds to the margin offered."""
+        found = []
+        for i in range(len(record)):
+            interest = self.open_interest if isinstance(self.open_interest, int | float) else self.open_interest[i]
+            offered = float(requirement[i, 0]["initial_rate"])
+            interest *= margin_response(self.reference_margin, offered, self.entry_elasticity)
+            found.append(round(interest / (float(record[i]["mark"]) * float(contracts[i]["lot_size"]))))
+        return found
+
+    def holdings(
+        self, seed: int, record: Any, contracts: Any, requirement: Any, others_short: list[int] | None = None
+    ) -> NDArray[Any]:
         """Draw the opening positions.
 
         Parameters
@@ -147,6 +159,8 @@ class Population(Part):
             Opening market; only marks are read.
         contracts : ndarray of shape (n_instruments,), CONTRACT
         requirement : ndarray of shape (n_instruments, n_brackets), REQUIREMENT
+        others_short : list of int, optional
+            [lots] Part of the short side that others hold, per instrument.
 
         Returns
         -------
@@ -154,22 +168,22 @@ class Population(Part):
             One row per trader; traders are dealt to the instruments in turn.
         """
         key = stream_key(seed, "population.opening")
-        parts = [self._holdings_in(i, len(record), key, record, contracts, requirement) for i in range(len(record))]
+        total, others = self.interest_lots(record, contracts, requirement), others_short or [0] * len(record)
+        parts = [self._holdings_in(i, len(record), key, record, contracts, requirement, total[i], others[i])
+                 for i in range(len(record))]
         rows = np.concatenate(parts)
         return rows[np.argsort(rows["account"], kind="stable")]
 
-    def _holdings_in(self, i: int, n: int, key: Any, record: Any, contracts: Any, requirement: Any) -> NDArray[Any]:
+    def _holdings_in(
+        self, i: int, n: int, key: Any, record: Any, contracts: Any, requirement: Any, total: int, others_short: int
+    ) -> NDArray[Any]:
         accounts = list(range(i, self.traders, n))
         rows = np.zeros(len(accounts), HOLDING)
         if not accounts:
             return rows
         mark, contract = float(record[i]["mark"]), contracts[i]
-        interest = self.open_interest if isinstance(self.open_interest, int | float) else self.open_interest[i]
-        offered = float(requirement[i, 0]["initial_rate"])
-        interest *= margin_response(self.reference_margin, offered, self.entry_elasticity)
-        total = round(interest / (mark * float(contract["lot_size"])))
         longs = min(max(round(self.long_accounts * len(accounts)), 1), len(accounts) - 1)
-        if len(accounts) < 2 or total < max(longs, len(accounts) - longs):
+        if len(accounts) < 2 or total < longs or total - others_short < len(accounts) - longs:
             raise InputError([f"Population: instrument {i} must have at least two traders and one lot per trader, has "
                               f"{len(accounts)} traders and {total} lots"])
         rows["account"], rows["instrument"] = accounts, i
@@ -177,8 +191,9 @@ class Population(Part):
                                     (-1, slice(longs, None), self.largest_shorts)):
             draws = [uniforms(key, 0, account, 0)[0] for account in accounts[part]]
             shares = pareto_shares(draws, self.size_exponent, largest)
-            rows["lots"][part] = side * apportion(shares, total)
+            rows["lots"][part] = side * apportion(shares, total if side > 0 else total - others_short)
         rounds = np.array(sorted(self.round_leverages), np.float64)
+        offered = float(requirement[i, 0]["initial_rate"])
         draw_holdings(key, self.opening_rule(offered)[0], rounds, mark, contract, requirement[i], rows)
         return rows
 

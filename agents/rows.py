@@ -7,8 +7,9 @@ agent owns on the venue (cash, position, margin) is in the ledger and never repe
 import numpy as np
 
 __all__ = [
-    "ARBITRAGEUR", "ARBITRAGEUR_RULE", "BACKGROUND_RULE", "Behaviour", "ENTRY", "ENTRY_RULE", "FLOW", "MAKER",
-    "MAKER_RULE", "PLACE", "QUOTE", "Response", "Stage", "TRADER", "TRADER_RULE",
+    "ARBITRAGEUR", "ARBITRAGEUR_RULE", "BACKGROUND_RULE", "BASIS", "BASIS_RULE", "Behaviour", "ENTRY", "ENTRY_RULE",
+    "FLOW", "HEDGE", "HEDGE_RULE", "MAKER", "MAKER_RULE", "PLACE", "QUOTE", "Response", "Stage", "TRADER",
+    "TRADER_RULE",
 ]
 
 
@@ -124,7 +125,7 @@ QUOTE = np.dtype([                 # one level of one side of one maker
 MAKER_RULE = np.dtype([
     ("risk_aversion", "f8"), ("intensity", "f8"), ("decay", "f8"), ("index_weight", "f8"), ("widening", "f8"),
     ("reference_volatility", "f8"), ("replace_bp", "f8"), ("replace_ticks", "f8"), ("margin_use", "f8"),
-    ("loss_limit", "f8"), ("return_seconds", "f8"), ("latency", "f8"),
+    ("loss_limit", "f8"), ("return_seconds", "f8"), ("latency", "f8"), ("hedged_share", "f8"),
 ])
 
 ARBITRAGEUR = np.dtype([           # one arbitrageur in one instrument
@@ -139,3 +140,27 @@ ARBITRAGEUR = np.dtype([           # one arbitrageur in one instrument
 ARBITRAGEUR_RULE = np.dtype([
     ("threshold", "f8"), ("exit_threshold", "f8"), ("latency", "f8"), ("margin_use", "f8"),
 ])
+
+BASIS = np.dtype([                 # one basis trader in one instrument; its outside leg is a HEDGE row
+    ("limit_lots", "i8"),          # largest short
+    ("order_lots", "i8"),          # largest single order
+    ("account", "i4"),
+    ("instrument", "i4"),
+])
+
+BASIS_RULE = np.dtype([
+    ("entry", "f8"), ("exit", "f8"), ("latency", "f8"), ("margin_use", "f8"), ("top_up_level", "f8"),
+    ("leverage", "f8"),
+])
+
+HEDGE = np.dtype([                 # the outside leg of one account in one instrument (only where somebody hedges)
+    ("outside_lots", "i8"),        # state: held elsewhere
+    ("outside_cash", "f8"),        # state: [quote] paid (-) and received (+) for it
+    ("cut_lots", "i8"),            # state: signed change of the position by auto-deleveraging still to be restored
+    ("slice_lots", "i8"),          # largest single order that restores it
+    ("share", "f8"),               # of the position held outside
+    ("account", "i4"),
+    ("instrument", "i4"),
+])
+
+HEDGE_RULE = np.dtype([("rehedge_share", "f8"), ("band", "f8"), ("latency", "f8")])

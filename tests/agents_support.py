@@ -24,7 +24,7 @@ def simulate(seed: int = 1, steps: int = 0, **parts: Any) -> Simulation:
     parts.setdefault("engine", Engine(check_identities=True))
     setup = dataclasses.replace(Setup(), **{"steps": max(steps, 1), **parts})
     people = Agents(setup.instruments, setup.depth, setup.background, setup.makers, setup.arbitrageurs,
-                    setup.population, setup.agents, setup.entries)
+                    setup.population, setup.agents, setup.entries, setup.basis_traders, setup.hedges)
     core = Simulation(setup, people, seed)
     check_identities(core.accounts, core.positions)
     core.run(steps)

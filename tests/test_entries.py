@@ -90,7 +90,8 @@ def test_leverage_is_drawn_anew_below_the_limit_offered():
 def test_newcomers_open_with_nothing_and_bring_the_stated_interest():
     part = Entries(newcomers=40, newcomer_interest=0.2, arrival_seconds=10.0)
     opened = crash(part, steps=0, fall=0)
-    assert np.all(held(opened)[120:] == 0) and opened.accounts["deposits"][opened.population.first_trader + 120:].sum() == 0
+    assert np.all(held(opened)[120:] == 0)
+    assert opened.accounts["deposits"][opened.population.first_trader + 120:].sum() == 0
     core = crash(part, fall=0, steps=200)
     new = held(core)[120:]
     interest = int(core.opening_open_interest[0])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from agents_support import simulate
 
-from spirals.agents.market_maker import MarketMakers
 from spirals.agents.margin_response import margin_response
+from spirals.agents.market_maker import MarketMakers
 from spirals.agents.population import Population
 from spirals.simulation.margin.static import Static
 from spirals.simulation.measures.outcomes import outcomes
@@ -51,7 +51,7 @@ def test_nobody_piles_up_at_the_limit_of_an_adapted_book():
 def test_tighter_margin_makes_the_adapted_book_safer_where_the_given_one_only_gets_closer_to_its_calls():
     def distance(kind, initial):
         """Median distance to the call of directional traders, in fractions of notional."""
-        traders, core = book(initial, opening_book=kind, reference_margin=0.02, leverage_sigma=0.3)
+        traders, _ = book(initial, opening_book=kind, reference_margin=0.02, leverage_sigma=0.3)
         return np.median(1.0 / traders["target_leverage"]) - initial / 2
 
     assert distance("adapted", 0.06) > distance("adapted", 0.02)

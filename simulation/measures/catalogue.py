@@ -91,6 +91,7 @@ _LOSSES = {
     "adl_excess_haircut": "what those who were cut lost against closing at the mark [quote]",
     "adl_onset_seconds": "first liquidation to first cut [s]; NaN without auto-deleveraging",
     **{f"pnl_{name}": f"profit and loss of the class {name} [quote]" for name in CLASSES},
+    "pnl_outside": "profit of the legs that arbitrageurs and hedged actors hold elsewhere, at the index [quote]",
 }
 
 _MARGIN = {

@@ -155,6 +155,7 @@ def _loss_outcomes(record: RunRecord) -> dict[str, float]:
         "adl_excess_haircut": adl.excess_haircut,
         "adl_onset_seconds": adl.onset_seconds,
         **{f"pnl_{name}": value for name, value in pnl_by_class(record).items()},
+        "pnl_outside": 0.0 if record.outside_profit is None else math.fsum(record.outside_profit),
     }
 
 
