@@ -235,7 +235,7 @@ class Simulation:
             space = self.recorder.adl.reserve(len(self.accounts) + 2 * n)
             adl = settle_liquidations(
                 trades, self._liquidations, n, self.accounts, self.positions, record, self.contracts, self.margin.table,
-                self.setup.liquidation.fee_rate, self.setup.waterfall.auto_deleveraging, self.step_index,
+                self.setup.liquidation.fee_rate, self.setup.waterfall.deleveraging_code, self.step_index,
                 int(self._liquidations[0]["round"]), self._work_record, self._work_score, self._work_rows, space,
                 self._steps_row, self._total_row,
             )
