@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spirals.agents.arbitrageur import Arbitrageurs
     from spirals.agents.background import BackgroundFlow
+    from spirals.agents.basis_trader import BasisTraders
+    from spirals.agents.entry import Entries
     from spirals.agents.groups import Agents
+    from spirals.agents.hedging import OutsideHedges
     from spirals.agents.market_maker import MarketMakers
     from spirals.agents.model import SpiralModel
     from spirals.agents.participant import (
         Arbitrageur,
         BackgroundTrader,
+        BasisTrader,
         LeveragedTrader,
         Liquidator,
         MarketMaker,
@@ -30,14 +34,17 @@ if TYPE_CHECKING:
     from spirals.agents.user_agent import UserAgent
 
 __all__ = [
-    "Agents", "Arbitrageur", "Arbitrageurs", "BackgroundFlow", "BackgroundTrader", "LeveragedTrader", "Liquidator",
-    "MarketMaker", "MarketMakers", "Participant", "Population", "Setup", "SpiralModel", "UserAgent", "UserAgents",
+    "Agents", "Arbitrageur", "Arbitrageurs", "BackgroundFlow", "BackgroundTrader", "BasisTrader", "BasisTraders",
+    "Entries", "LeveragedTrader", "Liquidator", "MarketMaker", "MarketMakers", "OutsideHedges", "Participant",
+    "Population", "Setup", "SpiralModel", "UserAgent", "UserAgents",
 ]
 
 _PLACES = {
     "Agents": "groups", "Arbitrageur": "participant", "Arbitrageurs": "arbitrageur", "BackgroundFlow": "background",
-    "BackgroundTrader": "participant", "LeveragedTrader": "participant", "Liquidator": "participant",
-    "MarketMaker": "participant", "MarketMakers": "market_maker", "Participant": "participant",
+    "BackgroundTrader": "participant", "BasisTrader": "participant", "BasisTraders": "basis_trader",
+    "Entries": "entry", "LeveragedTrader": "participant", "Liquidator": "participant",
+    "MarketMaker": "participant", "MarketMakers": "market_maker", "OutsideHedges": "hedging",
+    "Participant": "participant",
     "Population": "population", "Setup": "setup", "SpiralModel": "model", "UserAgent": "user_agent",
     "UserAgents": "user",
 }

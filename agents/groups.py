@@ -1,11 +1,12 @@
 """Agents: everybody who trades, in fixed rows, behind the interface that the venue calls.
 
-Order of rows: the fixed rows of the ledger, the background's takers, arbitrageurs, makers, traders,
-users' agents. Decisions are a few compiled calls over structured arrays; each loop calls the rule of
-its kind, the same compiled function that one agent's ``step()`` calls.
+Order of rows: the fixed rows of the ledger, the background's takers, arbitrageurs, makers, traders
+(newcomers last), basis traders, users' agents. Decisions are a few compiled calls over structured arrays;
+each loop calls the rule of its kind, the same compiled function that one agent's ``step()`` calls.
 """
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,20 @@ from numpy.typing import NDArray
 
 from spirals.agents.arbitrageur import Arbitrageurs, arbitrageur_rows, decide_arbitrageurs, hedge_outside
 from spirals.agents.background import BackgroundFlow, decide_background, flow_rows, place_rows
+from spirals.agents.basis_trader import BasisTraders, basis_rows, decide_basis_traders
+from spirals.agents.entry import Entries, decide_entries
+from spirals.agents.hedging import (
+    OutsideHedges,
+    decide_rehedges,
+    follow_outside,
+    hedge_rows,
+    note_cuts,
+    note_restored,
+    outside_value,
+)
 from spirals.agents.ledger_opening import open_ledger
 from spirals.agents.leveraged_trader import MOST_ORDERS, decide_traders
+from spirals.agents.margin_response import margin_response
 from spirals.agents.market_maker import MarketMakers, decide_makers, maker_rows
 from spirals.agents.orders import NO_ORDER, note_resting
 from spirals.agents.population import Population
@@ -28,9 +41,11 @@ from spirals.simulation.state import FIRST_ROW, ORDER, Kind, OrderKind, OrderSta
 
 __all__ = ["Agents"]
 
-GROUPS = ("background", "arbitrageurs", "makers", "traders")
-NOT_AT_OPENING = (1, 3)   # step 0 only seeds the book: the opening positions are exactly those that were drawn
-PURPOSES = ("background.limits", "background.market", "arbitrageurs", "makers", "traders", "users")
+GROUPS = ("background", "arbitrageurs", "makers", "traders", "basis_traders")
+MAKERS, TRADERS, BASIS_TRADERS = 2, 3, 4
+NOT_AT_OPENING = (1, 3, 4)   # step 0 only seeds the book: the opening positions are exactly those that were drawn
+PURPOSES = ("background.limits", "background.market", "arbitrageurs", "makers", "traders", "entries", "basis_traders",
+            "hedges", "users")
 RESTING, REJECTED = OrderStatus.RESTING, OrderStatus.REJECTED
 IOC = OrderKind.IOC
 
@@ -48,13 +63,16 @@ class Agents:
     arbitrageurs : Arbitrageurs
     population : Population
     users : tuple of UserAgents
+    entries : Entries
+    basis_traders : BasisTraders
+    hedges : OutsideHedges
 
     Attributes
     ----------
     n_accounts, max_orders : int
     top_up_requests : ndarray of shape (n_accounts,), int64
         [atoms] Read and zeroed by the venue.
-    takers, first_arbitrageur, first_maker, first_trader, first_user : int
+    takers, first_arbitrageur, first_maker, first_trader, first_basis, first_user : int
         Ledger rows.
     queue : OrderQueue
         Orders of users' agents and of anyone who uses the Mesa face.
@@ -70,6 +88,8 @@ class Agents:
         self, instruments: tuple[Instrument, ...], depth: Depth | tuple[Depth, ...],
         background: BackgroundFlow | None = None, makers: MarketMakers | None = None,
         arbitrageurs: Arbitrageurs | None = None, population: Population | None = None, users: tuple[Any, ...] = (),
+        entries: Entries | None = None, basis_traders: BasisTraders | None = None,
+        hedges: OutsideHedges | None = None,
     ) -> None:
         self.instruments = tuple(instruments)
         n = len(self.instruments)
@@ -79,17 +99,24 @@ class Agents:
         self.arbitrageurs = arbitrageurs or Arbitrageurs()
         self.population = population or Population()
         self.users = tuple(users)
+        self.entries = entries or Entries()
+        self.basis_traders = basis_traders or BasisTraders()
+        self.outside = hedges or OutsideHedges()
         self.positions_table = self.population.table(self.instruments)
         n_traders = len(self.positions_table.labels) if self.positions_table else self.population.traders
+        n_traders += self.entries.newcomers
         self.takers = FIRST_ROW
         self.first_arbitrageur = self.takers + 1
         self.first_maker = self.first_arbitrageur + self.arbitrageurs.count
         self.first_trader = self.first_maker + self.makers.count
-        self.first_user = self.first_trader + n_traders
+        self.first_basis = self.first_trader + n_traders
+        self.first_user = self.first_basis + self.basis_traders.count
         self.n_accounts = self.first_user + sum(user.count for user in self.users)
-        holdings = len(self.positions_table.holdings) if self.positions_table else n_traders
+        holdings = len(self.positions_table.holdings) + self.entries.newcomers if self.positions_table else n_traders
         built_in = self.background.max_orders(n) + self.makers.max_orders(n) + self.arbitrageurs.max_orders(n)
-        built_in += MOST_ORDERS * holdings
+        self.hedging = bool(self.basis_traders.count or self.outside.shorts or self.outside.maker_share)
+        built_in += (MOST_ORDERS + self.entries.active + self.hedging) * holdings
+        built_in += (self.basis_traders.count + self.makers.count) * 2 * n
         self.queue = OrderQueue(limit=max(4096, 64 * (self.n_accounts - self.first_user)))
         self.max_orders = built_in + self.queue.limit
         self.top_up_requests = np.zeros(self.n_accounts, np.int64)
@@ -123,15 +150,56 @@ class Agents:
         self.traders = self.population.trader_rows(
             opening.holdings, simulation.market.record["mark"], near, self.first_trader
         )
+        if self.entries.active:
+            self._open_entries(simulation, opening, near)
+        self.basis_state = basis_rows(self.basis_traders, opening.interest_lots, self.first_basis)
+        self._basis_rule = self.basis_traders.rule()
+        if self.hedging:
+            self._open_hedges(simulation, near)
         # A part that differs between instruments (volatility elasticity, say) is one row per instrument.
         self._background_rules = np.concatenate([self.background.rule(depth) for depth in self.depths])
-        self._maker_rules = np.concatenate([self.makers.rule(depth) for depth in self.depths])
+        self._maker_rules = np.concatenate([self.makers.rule(depth, self.outside.maker_share) for depth in self.depths])
         self._arbitrageur_rule = self.arbitrageurs.rule()
-        self._trader_rule = self.population.rule()
+        self._trader_rules = np.repeat(self.population.rule(), len(self.instruments))
+
+    def _open_entries(self, simulation: Any, opening: Any, near: list[float]) -> None:
+        """Add the newcomers to the traders and set up who may come (back)."""
+        people, part = self.population, self.entries
+        marks = simulation.market.record["mark"]
+        before = self.first_basis - self.first_trader - part.newcomers
+        new = part.newcomer_holdings(people, simulation.seed, opening.interest_lots, before)
+        self.traders = np.concatenate([self.traders, people.trader_rows(new, marks, near, self.first_trader)])
+        wealth = np.abs(new["lots"]) * (marks * simulation.contracts["lot_value"])[new["instrument"]]
+        simulation.accounts["outside_wealth"][self.first_trader + new["account"]] = np.floor(wealth).astype(np.int64)
+        stops = np.concatenate([opening.holdings["stop_distance"], new["stop_distance"]])
+        slices = np.maximum(np.array(near)[self.traders["instrument"]] * people.order_cap, 1.0).astype(np.int64)
+        self.entry_state = part.entry_rows(self.traders, part.newcomers, stops, slices, simulation.seed)
+        self._entry_rule, self._rounds = part.rule(), np.array(sorted(people.round_leverages), np.float64)
+        self._leverage_rules = self._leverage_by_margin(simulation)
+
+    def _open_hedges(self, simulation: Any, near: list[float]) -> None:
+        """Set up the outside legs of hedged shorts, makers and basis traders."""
+        part = self.outside
+        owners = [(self.basis_state, 1.0)]
+        if part.shorts:
+            owners.append((self.traders[self.traders["hedged"] == 1], 1.0))
+        if part.maker_share > 0.0:
+            owners.append((self.maker_state, part.maker_share))
+        self.hedge_state, self._hedge_of = hedge_rows(
+            owners, simulation.positions, simulation.market.record, simulation.contracts,
+            [part.order_share * lots for lots in near],
+        )
+        self._hedge_rule = part.rule()
+
+    def _leverage_by_margin(self, simulation: Any) -> NDArray[Any]:
+        """Return how whoever enters chooses leverage under the margin of this step, one row per instrument."""
+        return np.concatenate([self.population.opening_rule(float(brackets[0]["initial_rate"]))
+                               for brackets in simulation.margin.table])
 
     def decide(self, simulation: Any, orders: NDArray[Any]) -> int:
         """Write the orders of this step to `orders`; return how many."""
         self._derive_keys(simulation)
+        self._respond_to_margin(simulation)
         if self.driven and self.stepper is not None:
             self._orders, self._n = orders, 0
             self._ends[:] = 0
@@ -166,21 +234,47 @@ class Agents:
                 first, last, self._arbitrageur_rule, self.arbitrageur_state, sim.accounts, sim.positions, market.record,
                 sim.contracts, sim.margin.table, sim.step_index, keys[2], orders, n, owners,
             )
-        if group == 2:
-            return decide_makers(
+        if group == MAKERS:
+            n = decide_makers(
                 first, last, self._maker_rules, self.maker_state, self.quotes, sim.accounts, sim.positions,
                 market.record, sim.contracts, sim.margin.table, book.slots, book.pool, sim.step_index, sim.step_seconds,
                 keys[3], market.depth_factor, orders, n, owners,
             )
-        return decide_traders(
-            first, last, self._trader_rule, self.traders, sim.accounts, sim.positions, market.record, sim.contracts,
+            return self._rehedge(sim, first, last, self.maker_state, Kind.MAKER, orders, n)
+        if group == BASIS_TRADERS:
+            n = decide_basis_traders(
+                first, last, self._basis_rule, self.basis_state, self.hedge_state, self._hedge_of, sim.accounts,
+                sim.positions, market.record, sim.contracts, sim.margin.table, sim.step_index, keys[6],
+                self.top_up_requests, orders, n,
+            )
+            return self._rehedge(sim, first, last, self.basis_state, Kind.BASIS_TRADER, orders, n)
+        n = decide_traders(
+            first, last, self._trader_rules, self.traders, sim.accounts, sim.positions, market.record, sim.contracts,
             sim.margin.table, book.slots, book.pool, sim.step_index, sim.step_seconds, keys[4], self.top_up_requests,
             orders, n, owners,
+        )
+        if self.entries.active:
+            n = decide_entries(
+                first, last, self._entry_rule, self._leverage_rules, self._rounds, self._trader_rules, self.entry_state,
+                self.traders, sim.accounts, sim.positions, market.record, sim.contracts, sim.margin.table,
+                sim.step_index, sim.step_seconds, keys[5], self.top_up_requests, orders, n,
+            )
+        return self._rehedge(sim, first, last, self.traders, Kind.TRADER, orders, n)
+
+    def _rehedge(
+        self, sim: Any, first: int, last: int, owners: NDArray[Any], origin: int, orders: NDArray[Any], n: int
+    ) -> int:
+        """Let hedged actors of a group restore what auto-deleveraging took; return the next free order row."""
+        if not self.hedging:
+            return n
+        return decide_rehedges(
+            first, last, self._hedge_rule, owners, origin, self.hedge_state, self._hedge_of, sim.accounts,
+            sim.market.record, sim.contracts, sim.step_index, self._keys[7], orders, n,
         )
 
     def group_size(self, group: int) -> int:
         """Return the number of actors of a group: instruments, or rows of its state."""
-        return len((self.flows, self.arbitrageur_state, self.maker_state, self.traders)[group])
+        return len((self.flows, self.arbitrageur_state, self.maker_state, self.traders, self.basis_state)[group])
 
     def act(self, simulation: Any, group: int, first: int, last: int) -> NDArray[Any]:
         """Let actors of one group apply their rule; return the rows they wrote. `agent.step()` ends here.
@@ -208,8 +302,17 @@ class Agents:
         return scratch[:n]
 
     def _group_state(self, group: int) -> tuple[NDArray[Any], ...]:
-        return ((self.flows, self.places), (self.arbitrageur_state,), (self.maker_state, self.quotes),
-                (self.traders,))[group]
+        traders = (self.traders, self.entry_state) if self.entries.active else (self.traders,)
+        return ((self.flows, self.places), (self.arbitrageur_state,), (self.maker_state, self.quotes), traders,
+                (self.basis_state,))[group]
+
+    def react(self, simulation: Any, orders: NDArray[Any], round_: int) -> int:
+        """Let makers renew their quotes between liquidation rounds, if they are that fast; return how many orders."""
+        if self.makers.maker_reaction_rounds == 0 or round_ < self.makers.maker_reaction_rounds:
+            return 0
+        n = self.decide_group(simulation, MAKERS, 0, len(self.maker_state), orders, 0)
+        self._ends[: MAKERS + 1], self._ends[MAKERS + 1:] = 0, n
+        return n
 
     def after_trading(self, simulation: Any, orders: NDArray[Any]) -> None:
         """Learn which of the orders rest, and hedge the arbitrageurs' fills outside."""
@@ -217,6 +320,28 @@ class Agents:
             orders, self._ends, self._owners, self.places, self.quotes, self.traders, self.arbitrageur_state,
             simulation.market.record, simulation.contracts,
         )
+        if self.hedging:
+            note_restored(orders, len(orders), self._hedge_of, self.hedge_state)
+            follow_outside(self.hedge_state, simulation.positions, simulation.market.record, simulation.contracts)
+
+    def after_deleveraging(self, simulation: Any, cuts: NDArray[Any]) -> None:
+        """See whose hedges auto-deleveraging has stripped; makers among them leave for a while."""
+        if not self.hedging:
+            return
+        note_cuts(cuts, self.outside.rehedge_share, self._hedge_of, self.hedge_state)
+        if self.outside.maker_away_seconds > 0.0 and self.outside.maker_share > 0.0:
+            steps = math.ceil(self.outside.maker_away_seconds / simulation.step_seconds)
+            cut = np.isin(self.maker_state["account"], cuts["counterparty"])
+            back = self.maker_state["away_until"][cut]
+            self.maker_state["away_until"][cut] = np.maximum(back, simulation.step_index + 1 + steps)
+
+    def outside_profit(self, simulation: Any) -> NDArray[np.float64]:
+        """Return the profit of legs held elsewhere, at the index [quote], shape (n_accounts,)."""
+        record, contracts = simulation.market.record, simulation.contracts
+        profit = outside_value(self.arbitrageur_state, record, contracts, self.n_accounts)
+        if self.hedging:
+            profit += outside_value(self.hedge_state, record, contracts, self.n_accounts)
+        return profit
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the state by name: live references."""
@@ -224,6 +349,10 @@ class Agents:
             "flows": self.flows, "places": self.places, "makers": self.maker_state, "quotes": self.quotes,
             "arbitrageurs": self.arbitrageur_state, "traders": self.traders, "top_up_requests": self.top_up_requests,
         }
+        if self.entries.active:
+            found["entries"] = self.entry_state
+        if self.hedging:
+            found["hedges"] = self.hedge_state
         if self.queue.numbers:
             found["queue"] = np.array(self.queue.numbers, np.int64)
         if self.user_agents:
@@ -242,6 +371,16 @@ class Agents:
             for agent, memory in zip(self.user_agents, memories, strict=True):
                 agent.recall(memory)
 
+    def _respond_to_margin(self, simulation: Any) -> None:
+        """Set what follows the initial margin of this step: the rate of own orders, leverage of those who enter."""
+        people = self.population
+        if self.entries.active and people.opening_book == "adapted":
+            self._leverage_rules = self._leverage_by_margin(simulation)
+        if people.entry_elasticity > 0.0:
+            for rule, brackets in zip(self._trader_rules, simulation.margin.table, strict=True):
+                rate = float(brackets[0]["initial_rate"])
+                rule["activity"] = margin_response(people.reference_margin, rate, people.entry_elasticity)
+
     def _derive_keys(self, simulation: Any) -> None:
         wanted = (simulation.seed, simulation.branch)
         if self._keyed != wanted:
@@ -257,7 +396,8 @@ class Agents:
         """Return the Kind of every row from the takers on."""
         return (
             [Kind.BACKGROUND] + [Kind.ARBITRAGEUR] * self.arbitrageurs.count + [Kind.MAKER] * self.makers.count
-            + [Kind.TRADER] * (self.first_user - self.first_trader) + [Kind.USER] * (self.n_accounts - self.first_user)
+            + [Kind.TRADER] * (self.first_basis - self.first_trader)
+            + [Kind.BASIS_TRADER] * self.basis_traders.count + [Kind.USER] * (self.n_accounts - self.first_user)
         )
 
 
@@ -280,6 +420,8 @@ def learn(orders, ends, owners, places, quotes, traders, arbitrageurs, record, c
             hedge_outside(arbitrageurs[owners[k]], order, record[i]["index"], contracts[i]["lot_size"])
     per_maker = quotes.shape[1]
     for k in range(ends[2], ends[3]):
+        if orders[k]["kind"] == IOC:  # restores a hedge: no quote
+            continue
         quote = quotes[owners[k] // per_maker, owners[k] % per_maker]
         note_resting(quote, orders[k])
     for k in range(ends[3], ends[4]):

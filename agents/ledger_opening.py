@@ -25,12 +25,15 @@ class Opening:
     holdings : ndarray of HOLDING
     open_interest : list of float
         [quote] Per instrument; without traders the one the population would have.
+    interest_lots : list of int
+        The same [lots].
     arbitrageur_capital : float
         [quote] Of each arbitrageur.
     """
 
     holdings: NDArray[Any]
     open_interest: list[float]
+    interest_lots: list[int]
     arbitrageur_capital: float
 
 
@@ -56,14 +59,38 @@ def open_ledger(agents: Any, simulation: Any) -> Opening:
     if agents.positions_table is not None:
         _balance(agents.positions_table.surplus, positions, record, contracts)
     accounts[BACKGROUND_ROW]["cash"] += int(positions["cost"].sum())
-    return Opening(holdings, interest, capital)
+    lots = [round(amount / float(record[i]["mark"] * contracts[i]["lot_size"])) for i, amount in enumerate(interest)]
+    return Opening(holdings, interest, lots, capital)
 
 
 def _holdings(agents: Any, simulation: Any) -> NDArray[Any]:
+    """Return the traders' holdings; basis traders open first and take their part of the shorts."""
     population, table, record = agents.population, agents.positions_table, simulation.market.record
     if table is not None:
         return population.completed(table, simulation.seed, record, simulation.contracts)
-    return population.holdings(simulation.seed, record, simulation.contracts, simulation.margin.table)
+    total = population.interest_lots(record, simulation.contracts, simulation.margin.table)
+    taken = _open_basis_traders(agents, total, simulation)
+    return population.holdings(simulation.seed, record, simulation.contracts, simulation.margin.table, taken)
+
+
+def _open_basis_traders(agents: Any, interest_lots: list[int], simulation: Any) -> list[int]:
+    """Write money and shorts of the basis traders, entered at the opening mark; return their lots per instrument."""
+    part, first = agents.basis_traders, agents.first_basis
+    if part.count == 0 or agents.population.traders == 0:
+        return [0] * len(interest_lots)
+    accounts, positions, contracts = simulation.accounts, simulation.positions, simulation.contracts
+    for i, interest in enumerate(interest_lots):
+        contract, mark = contracts[i], float(simulation.market.record[i]["mark"])
+        ticks = round(mark / float(contract["tick_size"]))
+        for k, lots in enumerate(part.opening_lots(interest)):
+            row = positions[first + k, i]
+            row["lots"], row["cost"] = -lots, -lots * ticks * int(contract["atoms_per_tick_lot"])
+            row["entry_rate"] = simulation.margin.table[i, 0]["maintenance_rate"]
+            equity = round(lots * mark * float(contract["lot_value"]) / part.leverage)
+            accounts[first + k]["cash"] += equity
+            accounts[first + k]["deposits"] += equity
+            accounts[first + k]["outside_wealth"] += round(part.outside_multiple * equity)
+    return [sum(part.opening_lots(interest)) for interest in interest_lots]
 
 
 def _write_holdings(

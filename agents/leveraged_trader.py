@@ -43,10 +43,13 @@ CHUNK = 64
 
 @kernel
 def decide_traders(
-    first, last, rule, traders, accounts, positions, record, contracts, requirement, slots, pool, step, seconds, key,
+    first, last, rules, traders, accounts, positions, record, contracts, requirement, slots, pool, step, seconds, key,
     top_up_requests, orders, n, out_owners,
 ):
-    """Let traders `first` .. `last` - 1 act; return the number of order rows."""
+    """Let traders `first` .. `last` - 1 act; return the number of order rows.
+
+    `rules` has one row per instrument.
+    """
     draws = np.empty((2, CHUNK))
     work = np.empty((4, CHUNK), np.uint64)
     for start in range(first, last, CHUNK):
@@ -58,7 +61,7 @@ def decide_traders(
             i = trader["instrument"]
             resting = find_slot(slots, pool, trader["order_id"]) != 0
             did = trader_rule(
-                rule[0], trader, accounts[account], positions[account, i], record[i], contracts[i], requirement[i],
+                rules[i], trader, accounts[account], positions[account, i], record[i], contracts[i], requirement[i],
                 resting, seconds, draws[0, t - start], draws[1, t - start], orders[n],
             )
             if did == ORDERED:
@@ -206,7 +209,7 @@ def follow_trend(rule, trader, position, market, contract, seconds, u, when, out
     if trader["trend_price"] <= 0.0:
         trader["trend_price"] = mark
     trader["trend_price"] += (mark - trader["trend_price"]) * min(1.0, seconds / trader["horizon"])
-    if u >= trader["order_rate"] * seconds:
+    if u >= trader["order_rate"] * rule["activity"] * seconds:
         return IDLE
     volatility = max(market["volatility"], 1e-6) * math.sqrt(trader["horizon"] / DAY)
     signal = (mark / trader["trend_price"] - 1.0) / volatility
@@ -221,7 +224,7 @@ def follow_trend(rule, trader, position, market, contract, seconds, u, when, out
 @inlined
 def trade_around(rule, trader, position, market, contract, resting, seconds, u, draw, out_order):
     """Trade a unit on either side, by IOC or by replacing one limit order near the mid; stay near the opening size."""
-    chance = trader["order_rate"] * seconds
+    chance = trader["order_rate"] * rule["activity"] * seconds
     if draw >= chance:
         return IDLE
     if chance < 1.0:

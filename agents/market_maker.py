@@ -69,6 +69,8 @@ class MarketMakers(Part):
     loss_limit: float = parameter(0.1, unit="fraction of peak equity", above=0, high=1)
     return_seconds: float = parameter(600.0, unit="s", low=1, high=86400, help="time away [10-60 min, assumption]")
     latency_us: int = parameter(20_000, unit="us", low=0, high=900_000)
+    maker_reaction_rounds: int = parameter(0, unit="rounds", low=0, high=1000,
+                                           help="renew quotes between liquidation rounds after so many; 0: never")
 
     def problems(self) -> list[str]:
         found = problems_of(self)
@@ -79,13 +81,13 @@ class MarketMakers(Part):
                              f"was {self.reach_bp:g}")
         return found
 
-    def rule(self, depth: Depth) -> NDArray[Any]:
-        """Return the parameters as one MAKER_RULE row."""
+    def rule(self, depth: Depth, hedged_share: float = 0.0) -> NDArray[Any]:
+        """Return the parameters as one MAKER_RULE row; `hedged_share` of the inventory bears no risk."""
         row = np.zeros(1, MAKER_RULE)
         row[0] = (
             self.risk_aversion, self.intensity, self.decay, self.index_weight, self.widening,
             depth.reference_volatility, self.replace_bp, self.replace_ticks, self.margin_use, self.loss_limit,
-            self.return_seconds, self.latency_us,
+            self.return_seconds, self.latency_us, hedged_share,
         )
         return row
 
@@ -182,7 +184,7 @@ def maker_rule(
     volatility = market["volatility"] if market["volatility"] > 0.0 else rule["reference_volatility"]
     half, skew = glft(rule["risk_aversion"], rule["intensity"], rule["decay"], volatility * BP_PER_ROOT_SECOND)
     wider = max(1.0, math.pow(volatility / rule["reference_volatility"], rule["widening"]))
-    shift = skew * position["lots"] / maker["unit_lots"]
+    shift = skew * (position["lots"] * (1.0 - rule["hedged_share"])) / maker["unit_lots"]
     fair = rule["index_weight"] * market["index"] + (1.0 - rule["index_weight"]) * market["mid"]
     affordable = rule["margin_use"] * account["equity"] / (initial_rate * market["mark"] * contract["lot_value"])
     limit = min(np.int64(maker["limit_lots"]), np.int64(max(affordable, 0.0)))

@@ -11,6 +11,7 @@ from spirals.agents.groups import Agents
 from spirals.agents.participant import (
     Arbitrageur,
     BackgroundTrader,
+    BasisTrader,
     BuiltIn,
     LeveragedTrader,
     Liquidator,
@@ -123,7 +124,7 @@ class SpiralModel(mesa.Model):
         given = self.setup
         self.population = Agents(
             given.instruments, given.depth, given.background, given.makers, given.arbitrageurs, given.population,
-            given.agents,
+            given.agents, given.entries, given.basis_traders, given.hedges,
         )
         self.grids = [(instrument.lot_size, instrument.tick_size) for instrument in given.instruments]
         self.atom = given.instruments[0].atom
@@ -237,10 +238,12 @@ class SpiralModel(mesa.Model):
             Arbitrageur(self, people.first_arbitrageur + k, 1, k * n, (k + 1) * n)
         for k in range(people.makers.count):
             MarketMaker(self, people.first_maker + k, 2, k * n, (k + 1) * n)
-        rows = range(people.first_trader, people.first_user)
+        rows = range(people.first_trader, people.first_basis)
         edges = np.searchsorted(people.traders["account"], np.arange(rows.start, rows.stop + 1)).tolist()
         for row, first, last in zip(rows, edges, edges[1:], strict=False):
             LeveragedTrader(self, row, 3, first, last)
+        for k in range(people.basis_traders.count):
+            BasisTrader(self, people.first_basis + k, 4, k * n, (k + 1) * n)
         self._create_user_agents()
         if self._users or self.activation == "agents":
             people.stepper = self._step_agents

@@ -8,7 +8,10 @@ import mesa
 from spirals.agents.rows import Behaviour
 from spirals.simulation.state import BACKGROUND_ROW, BUY, LIQUIDATOR_ROW, SELL, Kind, Mode, OrderKind, Status
 
-__all__ = ["Arbitrageur", "BackgroundTrader", "LeveragedTrader", "Liquidator", "MarketMaker", "Participant"]
+__all__ = [
+    "Arbitrageur", "BackgroundTrader", "BasisTrader", "BuiltIn", "LeveragedTrader", "Liquidator", "MarketMaker",
+    "Participant",
+]
 
 STATUS = ("active", "called", "liquidating", "closed")
 MODE = {Mode.CROSS: "cross", Mode.ISOLATED: "isolated"}
@@ -100,6 +103,11 @@ class Participant(mesa.Agent):
     def fees(self) -> float:
         """Fees paid [quote]."""
         return float(self._account["fees"] * self.model.atom)
+
+    @property
+    def outside_pnl(self) -> float:
+        """Profit of hedges held elsewhere, at the index [quote]."""
+        return float(self.model.population.outside_profit(self.model.core)[self.row])
 
     @property
     def bad_debt(self) -> float:
@@ -235,13 +243,9 @@ class MarketMaker(BuiltIn):
 class Arbitrageur(BuiltIn):
     """An arbitrageur; rule: :func:`spirals.agents.arbitrageur.arbitrageur_rule`."""
 
-    @property
-    def outside_pnl(self) -> float:
-        """Profit of the hedges held elsewhere, at the index [quote]."""
-        state = self.model.population.arbitrageur_state[self.first:self.last]
-        core = self.model.core
-        value = state["outside_lots"] * (core.market.record["index"] * core.contracts["lot_size"])[state["instrument"]]
-        return float((value + state["outside_cash"]).sum())
+
+class BasisTrader(BuiltIn):
+    """Long spot outside, short here; rule: :func:`spirals.agents.basis_trader.basis_rule`."""
 
 
 class BackgroundTrader(BuiltIn):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spirals.agents.margin_response import margin_response
 from spirals.agents.opening import HOLDING, LeverageLaw, apportion, complete_holdings, draw_holdings, pareto_shares
 from spirals.agents.positions_file import PositionTable, read_positions
 from spirals.agents.rows import TRADER, TRADER_RULE, Behaviour, Response
@@ -95,7 +96,14 @@ class Population(Part):
     leverage_band: float = parameter(0.25, unit="fraction", low=0, high=10, help="deviation from target tolerated")
     reentry_rate: float = parameter(0.0, unit="1/s", low=0, high=1, help="return of traders who are out of the market")
     band: float = parameter(0.02, unit="log distance", above=0, high=0.5, help="marketable orders trade no further")
-    opening_book: str = parameter("given", choices=("given",), help="leverage does not adapt to the policy")
+    opening_book: str = parameter("given", choices=("given", "adapted"),
+                                  help="adapted: directional traders chose leverage by the margin offered")
+    reference_margin: float = parameter(0.02, unit="fraction of notional", above=0, high=1,
+                                        help="initial rate at which adapted and elastic traders are as stated")
+    leverage_elasticity: float = parameter(1.0, low=0, high=5, help="adapted: of opening leverage in the leverage "
+                                                                    "offered, 1 / initial rate [assumption]")
+    entry_elasticity: float = parameter(0.0, low=0, high=5, help="of opening open interest, own orders and arrivals "
+                                                                 "in the leverage offered; 0: tighter is free")
 
     def problems(self) -> list[str]:
         found = problems_of(self)
@@ -129,7 +137,19 @@ class Population(Part):
         complete_holdings(key, self.opening_rule()[0], record, contracts, table.collateral, rows)
         return rows
 
-    def holdings(self, seed: int, record: Any, contracts: Any, requirement: Any) -> NDArray[Any]:
+    def interest_lots(self, record: Any, contracts: Any, requirement: Any) -> list[int]:
+        """Return the open interest of every instrument [lots], as it responds to the margin offered."""
+        found = []
+        for i in range(len(record)):
+            interest = self.open_interest if isinstance(self.open_interest, int | float) else self.open_interest[i]
+            offered = float(requirement[i, 0]["initial_rate"])
+            interest *= margin_response(self.reference_margin, offered, self.entry_elasticity)
+            found.append(round(interest / (float(record[i]["mark"]) * float(contracts[i]["lot_size"]))))
+        return found
+
+    def holdings(
+        self, seed: int, record: Any, contracts: Any, requirement: Any, others_short: list[int] | None = None
+    ) -> NDArray[Any]:
         """Draw the opening positions.
 
         Parameters
@@ -139,6 +159,8 @@ class Population(Part):
             Opening market; only marks are read.
         contracts : ndarray of shape (n_instruments,), CONTRACT
         requirement : ndarray of shape (n_instruments, n_brackets), REQUIREMENT
+        others_short : list of int, optional
+            [lots] Part of the short side that others hold, per instrument.
 
         Returns
         -------
@@ -146,20 +168,22 @@ class Population(Part):
             One row per trader; traders are dealt to the instruments in turn.
         """
         key = stream_key(seed, "population.opening")
-        parts = [self._holdings_in(i, len(record), key, record, contracts, requirement) for i in range(len(record))]
+        total, others = self.interest_lots(record, contracts, requirement), others_short or [0] * len(record)
+        parts = [self._holdings_in(i, len(record), key, record, contracts, requirement, total[i], others[i])
+                 for i in range(len(record))]
         rows = np.concatenate(parts)
         return rows[np.argsort(rows["account"], kind="stable")]
 
-    def _holdings_in(self, i: int, n: int, key: Any, record: Any, contracts: Any, requirement: Any) -> NDArray[Any]:
+    def _holdings_in(
+        self, i: int, n: int, key: Any, record: Any, contracts: Any, requirement: Any, total: int, others_short: int
+    ) -> NDArray[Any]:
         accounts = list(range(i, self.traders, n))
         rows = np.zeros(len(accounts), HOLDING)
         if not accounts:
             return rows
         mark, contract = float(record[i]["mark"]), contracts[i]
-        interest = self.open_interest if isinstance(self.open_interest, int | float) else self.open_interest[i]
-        total = round(interest / (mark * float(contract["lot_size"])))
         longs = min(max(round(self.long_accounts * len(accounts)), 1), len(accounts) - 1)
-        if len(accounts) < 2 or total < max(longs, len(accounts) - longs):
+        if len(accounts) < 2 or total < longs or total - others_short < len(accounts) - longs:
             raise InputError([f"Population: instrument {i} must have at least two traders and one lot per trader, has "
                               f"{len(accounts)} traders and {total} lots"])
         rows["account"], rows["instrument"] = accounts, i
@@ -167,17 +191,26 @@ class Population(Part):
                                     (-1, slice(longs, None), self.largest_shorts)):
             draws = [uniforms(key, 0, account, 0)[0] for account in accounts[part]]
             shares = pareto_shares(draws, self.size_exponent, largest)
-            rows["lots"][part] = side * apportion(shares, total)
+            rows["lots"][part] = side * apportion(shares, total if side > 0 else total - others_short)
         rounds = np.array(sorted(self.round_leverages), np.float64)
-        draw_holdings(key, self.opening_rule()[0], rounds, mark, contract, requirement[i], rows)
+        offered = float(requirement[i, 0]["initial_rate"])
+        draw_holdings(key, self.opening_rule(offered)[0], rounds, mark, contract, requirement[i], rows)
         return rows
 
-    def opening_rule(self) -> NDArray[Any]:
-        """Return what the draws of the opening need, as one row."""
+    def opening_rule(self, offered: float = 0.0) -> NDArray[Any]:
+        """Return what the draws of leverage and habits need, as one row.
+
+        `offered` is the initial margin rate of the first bracket. An adapted book multiplies leverage by
+        ``(reference / offered)^elasticity``; the multiplier acts on the *use* of the limit, so that
+        tighter margin moves the whole distribution and piles nobody up at the limit.
+        """
+        chosen = self.leverage_multiplier
+        if self.opening_book == "adapted" and offered > 0.0:
+            chosen *= margin_response(self.reference_margin, offered, self.leverage_elasticity)
         row = np.zeros(1, OPENING_RULE)
         row[0] = (
             LeverageLaw.names.index(self.leverage_law), self.long_leverage, self.short_leverage, self.leverage_sigma,
-            self.leverage_multiplier, self.entry_range, self.entry_drift, self.crowding, self.neutral_share,
+            chosen, self.entry_range, self.entry_drift, self.crowding, self.neutral_share,
             self.neutral_leverage, self.isolated_share, self.stop_nearest, self.stop_furthest,
         )
         return row
@@ -187,7 +220,7 @@ class Population(Part):
         row = np.zeros(1, TRADER_RULE)
         row[0] = (
             self.call_distance, self.reduce_share, self.order_distance, self.band, self.trend_threshold,
-            self.leverage_band, self.reentry_rate, float(self.order_kind == "limit"), self.inventory_units,
+            self.leverage_band, self.reentry_rate, float(self.order_kind == "limit"), self.inventory_units, 1.0,
         )
         return row
 

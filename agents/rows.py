@@ -7,8 +7,9 @@ agent owns on the venue (cash, position, margin) is in the ledger and never repe
 import numpy as np
 
 __all__ = [
-    "ARBITRAGEUR", "ARBITRAGEUR_RULE", "BACKGROUND_RULE", "Behaviour", "FLOW", "MAKER", "MAKER_RULE", "PLACE", "QUOTE",
-    "Response", "TRADER", "TRADER_RULE",
+    "ARBITRAGEUR", "ARBITRAGEUR_RULE", "BACKGROUND_RULE", "BASIS", "BASIS_RULE", "Behaviour", "ENTRY", "ENTRY_RULE",
+    "FLOW", "HEDGE", "HEDGE_RULE", "MAKER", "MAKER_RULE", "PLACE", "QUOTE", "Response", "Stage", "TRADER",
+    "TRADER_RULE",
 ]
 
 
@@ -24,6 +25,13 @@ class Response:
 
     NOTHING, REDUCE, TOP_UP = range(3)
     names = ("nothing", "reduce", "top_up")
+
+
+class Stage:
+    """Where a trader stands on its way into the market."""
+
+    IN, OUT, FUNDING, ENTERING, GONE = range(5)
+    names = ("in", "out", "funding", "entering", "gone")
 
 
 TRADER = np.dtype([                # one leveraged trader in one instrument
@@ -55,7 +63,21 @@ TRADER_RULE = np.dtype([           # parameters common to all traders
     ("reentry_rate", "f8"),        # [1/s]
     ("limit_orders", "f8"),        # 1: own orders are limit orders that stay, 0: IOC
     ("inventory_units", "f8"),     # own orders keep the position within so many units of the opening
+    ("activity", "f8"),            # factor on the rate of own orders: response to the margin of this step
 ])
+
+ENTRY = np.dtype([                 # one leveraged trader on its way in or back (only where entries are on)
+    ("wanted_lots", "i8"),         # state: signed position that it wants
+    ("slice_lots", "i8"),          # largest single order while it enters
+    ("waiting", "f8"),             # state: [s] before it asks for money
+    ("order_rate", "f8"),          # [1/s] of its own orders once it is in
+    ("stop_distance", "f8"),       # [log distance] of a stop-loss or take-profit from the price of entry
+    ("returns", "i4"),             # state: times it was liquidated
+    ("stage", "i1"),               # state: Stage
+    ("pad", "i1", (3,)),
+])
+
+ENTRY_RULE = np.dtype([("return_share", "f8"), ("return_seconds", "f8")])
 
 PLACE = np.dtype([                 # one place of the background's book
     ("order_id", "i8"),            # state: 0 when free
@@ -103,7 +125,7 @@ QUOTE = np.dtype([                 # one level of one side of one maker
 MAKER_RULE = np.dtype([
     ("risk_aversion", "f8"), ("intensity", "f8"), ("decay", "f8"), ("index_weight", "f8"), ("widening", "f8"),
     ("reference_volatility", "f8"), ("replace_bp", "f8"), ("replace_ticks", "f8"), ("margin_use", "f8"),
-    ("loss_limit", "f8"), ("return_seconds", "f8"), ("latency", "f8"),
+    ("loss_limit", "f8"), ("return_seconds", "f8"), ("latency", "f8"), ("hedged_share", "f8"),
 ])
 
 ARBITRAGEUR = np.dtype([           # one arbitrageur in one instrument
@@ -118,3 +140,27 @@ ARBITRAGEUR = np.dtype([           # one arbitrageur in one instrument
 ARBITRAGEUR_RULE = np.dtype([
     ("threshold", "f8"), ("exit_threshold", "f8"), ("latency", "f8"), ("margin_use", "f8"),
 ])
+
+BASIS = np.dtype([                 # one basis trader in one instrument; its outside leg is a HEDGE row
+    ("limit_lots", "i8"),          # largest short
+    ("order_lots", "i8"),          # largest single order
+    ("account", "i4"),
+    ("instrument", "i4"),
+])
+
+BASIS_RULE = np.dtype([
+    ("entry", "f8"), ("exit", "f8"), ("latency", "f8"), ("margin_use", "f8"), ("top_up_level", "f8"),
+    ("leverage", "f8"),
+])
+
+HEDGE = np.dtype([                 # the outside leg of one account in one instrument (only where somebody hedges)
+    ("outside_lots", "i8"),        # state: held elsewhere
+    ("outside_cash", "f8"),        # state: [quote] paid (-) and received (+) for it
+    ("cut_lots", "i8"),            # state: signed change of the position by auto-deleveraging still to be restored
+    ("slice_lots", "i8"),          # largest single order that restores it
+    ("share", "f8"),               # of the position held outside
+    ("account", "i4"),
+    ("instrument", "i4"),
+])
+
+HEDGE_RULE = np.dtype([("rehedge_share", "f8"), ("band", "f8"), ("latency", "f8")])

@@ -8,6 +8,9 @@ from typing import Any
 
 from spirals.agents.arbitrageur import Arbitrageurs
 from spirals.agents.background import BackgroundFlow
+from spirals.agents.basis_trader import BasisTraders
+from spirals.agents.entry import Entries
+from spirals.agents.hedging import OutsideHedges
 from spirals.agents.market_maker import MarketMakers
 from spirals.agents.population import Population
 from spirals.agents.user import UserAgents
@@ -53,6 +56,9 @@ class Setup:
     makers: MarketMakers = dataclasses.field(default_factory=MarketMakers)
     arbitrageurs: Arbitrageurs = dataclasses.field(default_factory=Arbitrageurs)
     population: Population = dataclasses.field(default_factory=Population)
+    entries: Entries = dataclasses.field(default_factory=Entries)
+    basis_traders: BasisTraders = dataclasses.field(default_factory=BasisTraders)
+    hedges: OutsideHedges = dataclasses.field(default_factory=OutsideHedges)
     agents: tuple[UserAgents, ...] = ()
     engine: Engine = dataclasses.field(default_factory=Engine)
     steps: int = 3600

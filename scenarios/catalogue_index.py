@@ -1,7 +1,7 @@
-"""The catalogue of scenarios, studies and venues: TOML files of the folder ``catalogue``.
+"""The catalogue of scenarios, studies, venues and populations: TOML files of the folder ``catalogue``.
 
-``name.toml`` is a scenario, ``study-name.toml`` a study, ``venue-name.toml`` inputs of a venue that a
-scenario may extend.
+``name.toml`` is a scenario, ``study-name.toml`` a study; ``venue-name.toml`` and ``population-name.toml``
+hold inputs that a scenario may extend: ``extends = ["black-thursday-2020", "population-2025"]``.
 """
 
 import tomllib
@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["CATALOGUE", "entries", "find_file", "is_path", "names"]
 
 CATALOGUE = Path(__file__).resolve().parent / "catalogue"
-PREFIXES = {"scenario": "", "study": "study-", "venue": "venue-"}
+PREFIXES = {"scenario": "", "study": "study-", "venue": "venue-", "population": "population-"}
 
 
 def find_file(name: str, folder: Path, kind: str = "scenario") -> Path | None:
@@ -32,7 +32,7 @@ def is_path(name: str) -> bool:
 
 
 def names(kind: str) -> list[str]:
-    """Return the catalogue names of a kind (``"scenario"``, ``"study"``, ``"venue"``), sorted."""
+    """Return the catalogue names of a kind (a key of `PREFIXES`), sorted."""
     stems = sorted(path.stem for path in CATALOGUE.glob("*.toml"))
     others = tuple(prefix for name, prefix in PREFIXES.items() if prefix and name != kind)
     return [stem.removeprefix(PREFIXES[kind]) for stem in stems

@@ -14,13 +14,17 @@ PART_KINDS = {
     "worlds": ("OutsideWorld",),
     "shocks": ("Shock",),
 }
-KINDS = ("scenarios", "studies", "policies", "mechanisms", "venues", "depths", "worlds", "shocks", "measures")
+CATALOGUE_KINDS = {"scenarios": "scenario", "studies": "study", "venues": "venue", "populations": "population"}
+KINDS = (
+    "scenarios", "studies", "policies", "mechanisms", "venues", "populations", "depths", "worlds", "shocks", "measures",
+)
 
 
 def listed(kind: str) -> list[dict[str, str]]:
     """Return ``{name, summary}`` of everything of a kind, one of :data:`KINDS`."""
-    if kind in ("scenarios", "studies", "venues"):
-        return entries({"scenarios": "scenario", "studies": "study", "venues": "venue"}[kind])
+    if kind in CATALOGUE_KINDS:
+        prefix = "" if kind in ("scenarios", "studies") else f"{CATALOGUE_KINDS[kind]}-"  # as `extends` wants it
+        return [{**entry, "name": prefix + entry["name"]} for entry in entries(CATALOGUE_KINDS[kind])]
     if kind == "measures":
         from spirals.simulation.measures.catalogue import MEASURES
 

@@ -17,6 +17,7 @@ BASES: dict[str, str] = {
 SLOTS: dict[str, dict[str, str]] = {
     "Arbitrageurs": {"Arbitrageurs": "spirals.agents.arbitrageur"},
     "BackgroundFlow": {"BackgroundFlow": "spirals.agents.background"},
+    "BasisTraders": {"BasisTraders": "spirals.agents.basis_trader"},
     "Depth": {
         "FileDepth": "spirals.simulation.market.depth",
         "GappedDepth": "spirals.simulation.market.depth",
@@ -24,6 +25,7 @@ SLOTS: dict[str, dict[str, str]] = {
         "PowerDepth": "spirals.simulation.market.depth",
         "SquareRootDepth": "spirals.simulation.market.depth",
     },
+    "Entries": {"Entries": "spirals.agents.entry"},
     "Engine": {"Engine": "spirals.simulation.engine"},
     "Funding": {"Funding": "spirals.simulation.market.funding"},
     "Instrument": {"Instrument": "spirals.simulation.contracts"},
@@ -55,6 +57,7 @@ SLOTS: dict[str, dict[str, str]] = {
         "JumpDiffusion": "spirals.simulation.market.jump_diffusion",
     },
     "Population": {"Population": "spirals.agents.population"},
+    "OutsideHedges": {"OutsideHedges": "spirals.agents.hedging"},
     "PriceFeed": {"PriceFeed": "spirals.simulation.market.price_feed"},
     "Scenario": {"Scenario": "spirals.scenarios.scenario"},
     "Shock": {

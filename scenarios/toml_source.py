@@ -58,7 +58,7 @@ def key_lines(text: str) -> dict[Key, int]:
 def read_extended(
     path: Path, problems: Problems, find: Callable[[str, Path], Path | None]
 ) -> tuple[dict[str, Any], dict[Key, Where], dict[Key, Path]]:
-    """Read `path` and what it extends.
+    """Read `path` and what it extends: one file, or several of which a later one goes over an earlier one.
 
     Parameters
     ----------
@@ -78,9 +78,10 @@ def read_extended(
     data: dict[str, Any] = {}
     places: dict[Key, Where] = {}
     folders: dict[Key, Path] = {}
-    current: Path | None = path.resolve()
-    while current is not None:
-        if current in chain:
+    waiting: list[tuple[Path, tuple[Path, ...]]] = [(path.resolve(), ())]  # what goes below, next one last
+    while waiting:
+        current, above = waiting.pop()
+        if current in above:
             problems.add("scenarios extend each other in a circle", ("extends",), where=Where(str(current)))
             break
         chain.append(current)
@@ -90,12 +91,17 @@ def read_extended(
         places[()] = Where(_shown(chain[0]))
         for key in _all_keys(child):
             folders.setdefault(key, current.parent)
-        parent = child.pop("extends", None)
+        stated = child.pop("extends", None)
+        if above and "name" not in child:
+            child.pop("summary", None)  # it describes a set of inputs, not the scenario
         sources = _inherited_sources(child, data)
         data = merge(child, data)
         if sources:
             data["sources"] = sources
-        current = _parent_file(parent, current, problems, find)
+        for parent in stated if isinstance(stated, list) else [stated]:
+            found = _parent_file(parent, current, problems, find)
+            if found is not None:
+                waiting.append((found, (*above, current)))
     return data, places, folders
 
 

@@ -23,6 +23,8 @@ class Engine(Part):
                                 help="bound on liquidation rounds per step, the first included")
     latency_us: int = parameter(100_000, unit="us", low=0, high=999_999,
                                 help="time from the start of the step to the arrival of liquidation orders")
+    period_seconds: float = parameter(0.0, unit="s", low=0, high=3600,
+                                      help="the liquidation engine acts once in so long; 0: in every step")
     liquidation: bool = parameter(True, help="false: nobody is liquidated (twin T3)")
     shadow_causes: tuple[str, ...] = parameter((), choices=FORCED, help="causes whose orders move no price")
     transfer_causes: tuple[str, ...] = parameter((), choices=FORCED, help="causes filled at the mark")

@@ -56,7 +56,12 @@ FIXED_KINDS = {
 
 
 class PopulationLike(Protocol):
-    """Who trades: what `agents` provides and the venue calls."""
+    """Who trades: what `agents` provides and the venue calls.
+
+    Where it has them, the venue also calls ``after_deleveraging(simulation, cuts)`` with the ADL records of a
+    round, ``react(simulation, orders, round)`` for orders between liquidation rounds, and
+    ``outside_profit(simulation)`` for the profit of legs held elsewhere [quote] by account.
+    """
 
     n_accounts: int
     max_orders: int
@@ -100,6 +105,8 @@ class Simulation:
     ) -> None:
         self.setup = setup
         self.population = population
+        self._on_deleveraging = getattr(population, "after_deleveraging", None)
+        self._on_round = getattr(population, "react", None)
         self.seed = int(seed)
         self.branch = branch
         self.step_index = 0
@@ -131,8 +138,11 @@ class Simulation:
         due = self._assess()
         rounds = 1
         while due and moved and rounds < self.setup.engine.max_rounds:
-            n_orders = self._close_out(due, 0, round_=rounds)
+            reacting = self._react(rounds)
+            n_orders = self._close_out(due, reacting, round_=rounds)
             moved = self._settle(self._trade(n_orders))
+            if reacting:
+                self.population.after_trading(self, self.orders[:reacting])
             due = self._assess()
             rounds += 1
         self._record(rounds, hit_bound=bool(due and moved))
@@ -168,10 +178,14 @@ class Simulation:
         if calls:
             self.recorder.calls.commit(calls)
             self._counts[CALLS] += calls
-        return due if self._liquidating else 0
+        return due if self._liquidating and self.step_index % self._period_steps == 0 else 0
 
     def _decide(self) -> int:
         return self.population.decide(self, self.orders)
+
+    def _react(self, round_: int) -> int:
+        """Let those act who are faster than a step; return the number of orders."""
+        return self._on_round(self, self.orders, round_) if self._on_round is not None else 0
 
     def _close_out(self, due: int, n_orders: int, round_: int) -> int:
         self._n_liquidations = 0
@@ -221,10 +235,12 @@ class Simulation:
             space = self.recorder.adl.reserve(len(self.accounts) + 2 * n)
             adl = settle_liquidations(
                 trades, self._liquidations, n, self.accounts, self.positions, record, self.contracts, self.margin.table,
-                self.setup.liquidation.fee_rate, self.setup.waterfall.auto_deleveraging, self.step_index,
+                self.setup.liquidation.fee_rate, self.setup.waterfall.deleveraging_code, self.step_index,
                 int(self._liquidations[0]["round"]), self._work_record, self._work_score, self._work_rows, space,
                 self._steps_row, self._total_row,
             )
+            if adl and self._on_deleveraging is not None:
+                self._on_deleveraging(self, space[:adl])
             self.recorder.adl.commit(adl)
             self.recorder.liquidations.commit(n)
         if self.recorder.keep_trades:
@@ -237,7 +253,8 @@ class Simulation:
         """Close the step: transfers, funding, identities, recorder; prepare the next step's rows."""
         counts = self._counts
         counts[TOPPED_UP] = move_top_ups(
-            self.accounts, self.positions, self.population.top_up_requests, self.step_index, self._transfer_steps
+            self.accounts, self.positions, self.population.top_up_requests, self.step_index, self._transfer_steps,
+            self._freeze[0] <= self.step_index < self._freeze[1],
         )
         self.market.pay_funding(self.accounts, self.positions, self.contracts)
         if self._beside_book:
@@ -287,12 +304,15 @@ class Simulation:
         calls, mechanism, engine = setup.margin_calls, setup.liquidation, setup.engine
         self._call_rules = (calls.call_level, calls.liquidation_level, round(calls.grace_seconds / self.step_seconds))
         self._transfer_steps = round(calls.transfer_seconds / self.step_seconds)
+        first = round(calls.freeze_at_seconds / self.step_seconds)
+        self._freeze = (first, first + round(calls.freeze_seconds / self.step_seconds))
         self._mechanism = (mechanism.size_code, mechanism.fraction, mechanism.partial_above, mechanism.target_ratio,
                            int(mechanism.then_full))
         self._cooldown_steps = round(mechanism.cooldown_seconds / self.step_seconds)
         self._routes = np.array(engine.routes(), np.int64)
         self._beside_book = bool(self._routes.any())
         self._liquidating = bool(engine.liquidation)
+        self._period_steps = max(1, round(engine.period_seconds / self.step_seconds))
         self._shadow_keep = math.exp(-self.step_seconds / engine.shadow_refill_seconds)
         self._step_us = max(1, round(self.step_seconds * 1e6))
         self._tie_key = stream_key(self.seed, "arrival.tie", self.branch)
@@ -334,7 +354,12 @@ class Simulation:
             opening_open_interest_lots=self.opening_open_interest, kinds=self.accounts["kind"].copy(),
             opening_equity=self.opening_equity, closing_equity=self.accounts["equity"] * atom,
             deposits=deposits * atom, opening_side=self.opening_side, stop_reason=self.stop_reason, seed=self.seed,
+            outside_profit=self._outside_profit(),
         )
+
+    def _outside_profit(self) -> NDArray[np.float64]:
+        asked = getattr(self.population, "outside_profit", None)
+        return np.zeros(len(self.accounts)) if asked is None else asked(self)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the whole state by name (live references): what decides how the run continues."""

@@ -28,8 +28,11 @@ FEES_ROW, FUND_ROW, WAREHOUSE_ROW, LIQUIDATOR_ROW, BACKGROUND_ROW, FIRST_ROW = r
 class Kind:
     """Who owns an account row."""
 
-    TRADER, MAKER, BACKGROUND, LIQUIDATOR, ARBITRAGEUR, WAREHOUSE, FUND, FEES, USER = range(9)
-    names = ("trader", "maker", "background", "liquidator", "arbitrageur", "warehouse", "fund", "fees", "user")
+    TRADER, MAKER, BACKGROUND, LIQUIDATOR, ARBITRAGEUR, WAREHOUSE, FUND, FEES, USER, BASIS_TRADER = range(10)
+    names = (
+        "trader", "maker", "background", "liquidator", "arbitrageur", "warehouse", "fund", "fees", "user",
+        "basis_trader",
+    )
 
 
 class Mode:
@@ -215,7 +218,7 @@ STEP_TOTAL = np.dtype([            # one row per step
     ("uncovered", "f8"),           # [quote] losses that neither fund nor ADL covered, cumulative
     ("margin_locked", "f8"),       # [quote] sum of initial margin of margined accounts
     ("maintenance_locked", "f8"),  # [quote]
-    ("equity", "f8", (9,)),        # [quote] equity by Kind
+    ("equity", "f8", (10,)),       # [quote] equity by Kind
     ("topped_up", "f8"),           # [quote] deposits that arrived in this step
 ])
 

@@ -24,7 +24,7 @@ def simulate(seed: int = 1, steps: int = 0, **parts: Any) -> Simulation:
     parts.setdefault("engine", Engine(check_identities=True))
     setup = dataclasses.replace(Setup(), **{"steps": max(steps, 1), **parts})
     people = Agents(setup.instruments, setup.depth, setup.background, setup.makers, setup.arbitrageurs,
-                    setup.population, setup.agents)
+                    setup.population, setup.agents, setup.entries, setup.basis_traders, setup.hedges)
     core = Simulation(setup, people, seed)
     check_identities(core.accounts, core.positions)
     core.run(steps)
@@ -78,7 +78,7 @@ def trader_rule_row(**values: Any) -> np.ndarray:
     """Return one TRADER_RULE row with the given columns."""
     row = np.zeros(1, TRADER_RULE)
     row["call_distance"], row["reduce_share"], row["band"], row["inventory_units"] = 0.01, 0.3, 0.02, 5.0
-    row["leverage_band"] = 0.1
+    row["leverage_band"], row["activity"] = 0.1, 1.0
     for name, value in values.items():
         row[name] = value
     return row

@@ -35,7 +35,8 @@ def test_without_risk_the_half_spread_is_that_of_the_fill_rate():
 class Quoting:
     """One maker at a hand-made desk with its own book."""
 
-    def __init__(self, **parameters):
+    def __init__(self, hedged_share=0.0, **parameters):
+        self.hedged_share = hedged_share
         self.part = MarketMakers(count=1, index_weight=1.0, **parameters)
         self.desk = Desk(cash=1e6)
         self.rows, self.quotes = maker_rows(self.part, [DEPTH], [10000.0], [BTC.lot_size], 0)
@@ -45,9 +46,9 @@ class Quoting:
     def act(self, depth_factor=1.0):
         desk, self.step = self.desk, self.step + 1
         n = decide_makers(
-            0, 1, self.part.rule(DEPTH), self.rows, self.quotes, desk.accounts, desk.positions, desk.market,
-            desk.contracts, desk.requirement, self.book.slots, self.book.pool, self.step, 1.0, stream_key(1, "makers"),
-            np.array([depth_factor]), desk.orders, 0, desk.owners,
+            0, 1, self.part.rule(DEPTH, self.hedged_share), self.rows, self.quotes, desk.accounts, desk.positions,
+            desk.market, desk.contracts, desk.requirement, self.book.slots, self.book.pool, self.step, 1.0,
+            stream_key(1, "makers"), np.array([depth_factor]), desk.orders, 0, desk.owners,
         )
         orders = desk.orders[:n]
         self.book.match(desk.orders, np.arange(n), np.zeros((1, 1), np.int64))
@@ -86,6 +87,17 @@ def test_a_long_inventory_lowers_both_sides():
     shift = prices(flat, BUY)[0] - prices(long, BUY)[0]
     assert shift == pytest.approx(4.3, abs=0.5)
     assert prices(flat, SELL)[0] - prices(long, SELL)[0] == pytest.approx(4.3, abs=0.5)
+
+
+@pytest.mark.parametrize(("hedged_share", "shift"), [(0.0, 4.3), (0.5, 2.15), (1.0, 0.0)])
+def test_inventory_that_is_hedged_elsewhere_does_not_move_the_quotes(hedged_share, shift):
+    flat = Quoting(inventory_limit=1000.0).act()
+    maker = Quoting(hedged_share, inventory_limit=1000.0)
+    maker.desk.positions["lots"] = 50 * maker.rows["unit_lots"][0]
+    maker.desk.positions["cost"] = maker.desk.positions["lots"] * 20000 * BTC.atoms_per_tick_lot
+    maker.desk.accounts["cash"] = 10**15
+    maker.desk.mark(10000.0)
+    assert prices(flat, BUY)[0] - prices(maker.act(), BUY)[0] == pytest.approx(shift, abs=0.5)
 
 
 def test_quotes_stay_until_the_price_has_moved_by_the_threshold():

@@ -6,7 +6,7 @@ import pytest
 from spirals.simulation.accounts.ledger import check_identities, settle_trades
 from spirals.simulation.contracts import Instrument, contracts_of
 from spirals.simulation.errors import InputError
-from spirals.simulation.liquidation import LiquidationMechanism
+from spirals.simulation.liquidation import LiquidationMechanism, LossWaterfall
 from spirals.simulation.liquidation.auto_deleveraging import deleverage, rank_score
 from spirals.simulation.liquidation.close_out import close_out_lots, close_out_orders, worst_ticks
 from spirals.simulation.liquidation.settlement import settle_liquidations
@@ -194,6 +194,19 @@ def test_an_advance_of_the_fund_is_returned_when_the_rest_sells_better():
     venue.settle((2, 3, -1, 5, 98))
     assert venue.accounts[FUND_ROW]["cash"] == 100 and venue.accounts[2]["cash"] == 5
     assert venue.totals[0]["bad_debt"] == 0
+
+
+@pytest.mark.parametrize(("code", "cut"), [(1, [3, 4]), (2, [4, 3])])
+def test_accounts_without_margin_are_cut_last_where_that_is_the_rule(code, cut):
+    # As above, but row 3, far ahead by profit and leverage, is exempt from margin: its leverage means little.
+    venue = Venue((-1050, 10, 0), (-30, -6, -680), (900, -4, -404), fund=20)
+    venue.accounts[3]["margined"] = 0
+    venue.close_out(2)
+    rows = venue.settle(adl=code)
+    assert rows["counterparty"].tolist() == cut and abs(rows["lots"]).sum() == 10
+    assert LossWaterfall().deleveraging_code == 1 and LossWaterfall(deleverage_exempt="last").deleveraging_code == 2
+    assert LossWaterfall(auto_deleveraging=False, deleverage_exempt="last").deleveraging_code == 0
+    check_identities(venue.accounts, venue.positions)
 
 
 def test_rank_is_profit_times_leverage_and_losers_come_last():

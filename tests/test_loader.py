@@ -220,6 +220,19 @@ def test_a_scenario_extends_another(toy):
     assert "in a circle" in problems("a.toml")[0]
 
 
+def test_a_scenario_extends_several_files_and_the_later_one_goes_over_the_earlier(toy):
+    written(toys.GOOD, "base.toml")
+    written("summary = 'a set'\n[policy]\nseconds = 7\n[fund]\nsize = 3\n", "set.toml")
+    written("[policy]\nseconds = 9\n", "more.toml")
+    both = written('extends = ["base.toml", "set.toml", "more.toml"]\nname = "both"\n', "both.toml")
+    tree = resolve_scenario(both).tree
+    assert (tree["name"], tree["summary"]) == ("both", "a toy")
+    assert (tree["policy"]["seconds"], tree["fund"]["size"]) == (9.0, 3.0)
+    diamond = written('extends = ["both.toml", "base.toml"]\n', "diamond.toml")
+    assert resolve_scenario(diamond).tree["policy"]["seconds"] == 30.0
+    assert "unknown scenario" in problems(written('extends = ["base.toml", "nothing"]\n', "lost.toml"))[0]
+
+
 def test_a_source_does_not_cover_what_an_extending_scenario_replaces(toy):
     written(toys.GOOD + '[sources]\n"policy" = "a law"\n"fund.size" = "a book"\n"shocks" = "a guess"\n', "base.toml")
     child = written('extends = "base.toml"\n[policy]\nseconds = 7\n[fund]\nsize = 3\n', "child.toml")

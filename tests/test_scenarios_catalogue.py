@@ -1,11 +1,12 @@
 """The shipped scenarios and studies: they load, print themselves back, and the same seed gives the same outcomes."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from spirals.scenarios import load_scenario, load_study, run
-from spirals.scenarios.catalogue_index import CATALOGUE, find_file, names
+from spirals.scenarios.catalogue_index import CATALOGUE, PREFIXES, find_file, names
 from spirals.scenarios.loader import resolve_scenario
 from spirals.scenarios.show import inputs_text
 from spirals.scenarios.study import study_cells
@@ -34,8 +35,31 @@ def test_a_shipped_study_has_cells_that_differ(name):
 
 
 def test_every_file_of_the_catalogue_is_found_by_name():
-    found = [find_file(name, CATALOGUE, kind) for kind in ("scenario", "study", "venue") for name in names(kind)]
+    found = [find_file(name, CATALOGUE, kind) for kind in PREFIXES for name in names(kind)]
     assert sorted(found) == sorted(CATALOGUE.glob("*.toml"))
+
+
+@pytest.mark.parametrize("preset", names("population"))
+def test_a_population_preset_goes_over_a_scenario_and_every_number_has_a_source(preset, tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(f'extends = ["black-thursday-2020", "population-{preset}"]\nname = "mine"\n')
+    inputs, alone = resolve_scenario(mine), tomllib.loads(find_file(preset, CATALOGUE, "population").read_text())
+    assert {name: inputs.tree["population"][name] for name in alone["population"]} == alone["population"]
+    assert set(alone["sources"]) == {f"population.{name}" for name in alone["population"]}
+    base = resolve_scenario("black-thursday-2020")
+    assert inputs.tree["summary"] == base.tree["summary"] and inputs.tree["depth"] == base.tree["depth"]
+    assert inputs.tree["population"]["open_interest"] == 1.0e9
+    assert "BitMEX" in inputs_text(inputs) and load_scenario(mine).population.neutral_share == 0.5
+    run(load_scenario(mine, {"steps": 5}), 1)
+
+
+def test_the_leverage_of_2019_liquidates_far_more_than_that_of_2025(tmp_path):
+    share = {}
+    for preset in ("2019", "2025"):
+        mine = tmp_path / "mine.toml"
+        mine.write_text(f'extends = ["flash-crash", "population-{preset}"]\n')
+        share[preset] = run(load_scenario(mine, {"steps": 600}), 1).outcomes["liquidated_to_opening_oi"]
+    assert share["2019"] > 3 * share["2025"]
 
 
 def test_the_same_seed_gives_the_same_outcomes_and_another_seed_others():

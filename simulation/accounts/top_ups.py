@@ -10,7 +10,7 @@ ISOLATED = Mode.ISOLATED
 
 
 @lean
-def move_top_ups(accounts, positions, requests, step, transfer_steps):
+def move_top_ups(accounts, positions, requests, step, transfer_steps, frozen=False):
     """Start requested transfers and credit those that are due.
 
     Money for an isolated account goes to the collateral of its largest position, where it is needed;
@@ -21,6 +21,8 @@ def move_top_ups(accounts, positions, requests, step, transfer_steps):
     requests : ndarray of shape (n_accounts,), int64
         Amounts asked for [atoms]; cut to the outside wealth, then set to zero. One transfer per
         account at a time: a request during a transfer is dropped.
+    frozen : bool
+        No transfer starts or arrives in this step; requests are dropped.
 
     Returns
     -------
@@ -31,14 +33,14 @@ def move_top_ups(accounts, positions, requests, step, transfer_steps):
     for a in range(len(accounts)):
         account = accounts[a]
         amount = requests[a]
-        if amount > 0 and account["transfer_step"] < 0:
+        if amount > 0 and account["transfer_step"] < 0 and not frozen:
             amount = min(amount, account["outside_wealth"])
             if amount > 0:
                 account["outside_wealth"] -= amount
                 account["in_transfer"] = amount
                 account["transfer_step"] = step + transfer_steps
         requests[a] = 0
-        if account["transfer_step"] >= 0 and step >= account["transfer_step"]:
+        if account["transfer_step"] >= 0 and not frozen and step >= account["transfer_step"]:
             _credit(account, positions[a], account["in_transfer"])
             account["deposits"] += account["in_transfer"]
             credited += account["in_transfer"]

@@ -5,6 +5,8 @@ documentation of Binance (article 360033525471), BitMEX (auto-deleveraging) and 
 2025) describes. The lots change hands at the bankruptcy price, without a fee and without touching the book.
 """
 
+import math
+
 import numpy as np
 
 from spirals.simulation.accounts.ledger import apply_fill, equity_of, to_atoms
@@ -37,12 +39,13 @@ def rank_score(account, position, mark, contract):
 
 @kernel
 def deleverage(bankrupt, instrument, value, accounts, positions, record, contracts, requirement, step, round_,
-               work_score, work_rows, out_adl, n_adl):
+               work_score, work_rows, out_adl, n_adl, exempt_last=False):
     """Close the position of row `bankrupt` against ranked opposite accounts for `value` [atoms].
 
     `value` is signed like the lots that the bankrupt account buys; it is spread over the
     counterparties by lots, the last one taking the rounding. A margined counterparty is passed over
-    when the price would bankrupt it; what nobody can take goes to the insurance fund's own row.
+    when the price would bankrupt it; what nobody can take goes to the insurance fund's own row. An exempt
+    account has no margin, so that its leverage means little: with `exempt_last` it is cut after all others.
 
     Returns
     -------
@@ -58,6 +61,8 @@ def deleverage(bankrupt, instrument, value, accounts, positions, record, contrac
         other = positions[a, instrument]["lots"]
         if a != bankrupt and other != 0 and (other > 0) != (held > 0):
             work_score[candidates] = -rank_score(accounts[a], positions[a, instrument], mark, contract)
+            if exempt_last and accounts[a]["margined"] == 0:
+                work_score[candidates] = math.inf
             work_rows[candidates] = a
             candidates += 1
     order = np.argsort(work_score[:candidates], kind="mergesort")

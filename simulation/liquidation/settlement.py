@@ -21,6 +21,8 @@ def settle_liquidations(trades, liquidations, n_liquidations, accounts, position
 
     Parameters
     ----------
+    adl_on : int
+        :attr:`LossWaterfall.deleveraging_code`.
     work_record : ndarray of shape (n_accounts, n_instruments), int64
         Scratch of -1, restored on exit.
     out_steps, out_totals : STEP rows of the instruments, STEP_TOTAL of shape (1,)
@@ -124,7 +126,7 @@ def _absorb(row, accounts, positions, record, contracts, requirement, adl_on, st
         value = _bankruptcy_value(row, account, position, positions[a], equity + paid, record, contracts)
         if adl_on:
             n_adl = deleverage(a, i, value, accounts, positions, record, contracts, requirement, step, round_,
-                               work_score, work_rows, out_adl, n_adl)
+                               work_score, work_rows, out_adl, n_adl, adl_on == 2)
         else:
             lots = position["lots"]
             rates = requirement[i, 0]

@@ -17,3 +17,12 @@ class LossWaterfall(Part):
 
     insurance_fund: float = parameter(0.0, unit="quote", low=0, help="opening balance")
     auto_deleveraging: bool = parameter(True, help="cut the most profitable and levered opposite accounts")
+    deleverage_exempt: str = parameter(
+        "ranked", choices=("ranked", "last"),
+        help="accounts without margin (the background): ranked like all others, or cut only when nobody else is left",
+    )
+
+    @property
+    def deleveraging_code(self) -> int:
+        """0: off; 1: everybody is ranked alike; 2: accounts without margin requirement come last."""
+        return int(self.auto_deleveraging) * (2 if self.deleverage_exempt == "last" else 1)

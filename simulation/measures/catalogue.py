@@ -35,6 +35,8 @@ _PRICES = {
 }
 
 _FLOW = {
+    "traded_notional": "traded, one side, forced or not [quote]",
+    "fees_paid": "trading fees less rebates that the venue earned [quote]",
     "forced_notional": "sold and bought for forced causes [quote]",
     "forced_sold_notional": "sold for forced causes [quote]",
     "forced_bought_notional": "bought for forced causes [quote]",
@@ -91,6 +93,7 @@ _LOSSES = {
     "adl_excess_haircut": "what those who were cut lost against closing at the mark [quote]",
     "adl_onset_seconds": "first liquidation to first cut [s]; NaN without auto-deleveraging",
     **{f"pnl_{name}": f"profit and loss of the class {name} [quote]" for name in CLASSES},
+    "pnl_outside": "profit of the legs that arbitrageurs and hedged actors hold elsewhere, at the index [quote]",
 }
 
 _MARGIN = {

@@ -12,7 +12,7 @@ __all__ = ["CLASSES", "AutoDeleveraging", "Losses", "auto_deleveraging", "losses
 
 CLASSES = (
     "trader_long", "trader_short", "trader_flat", "maker", "background", "liquidator", "arbitrageur",
-    "warehouse", "fund", "fees", "user",
+    "warehouse", "fund", "fees", "user", "basis_trader",
 )
 MARGINED = (Kind.TRADER, Kind.MAKER, Kind.ARBITRAGEUR, Kind.USER)
 

@@ -88,6 +88,8 @@ def _flow_outcomes(record: RunRecord) -> dict[str, float]:
     total, opening = math.fsum(flow), record.opening_open_interest
     times = flow_times(flow, dt)
     return {
+        "traded_notional": math.fsum(record.steps["sold_notional"].ravel()),
+        "fees_paid": float(record.totals["fees"][-1] - record.totals["fees"][0]),
         "forced_notional": total,
         "forced_sold_notional": math.fsum(record.steps["sold_notional"][:, :, forced].ravel()),
         "forced_bought_notional": math.fsum(record.steps["bought_notional"][:, :, forced].ravel()),
@@ -153,6 +155,7 @@ def _loss_outcomes(record: RunRecord) -> dict[str, float]:
         "adl_excess_haircut": adl.excess_haircut,
         "adl_onset_seconds": adl.onset_seconds,
         **{f"pnl_{name}": value for name, value in pnl_by_class(record).items()},
+        "pnl_outside": 0.0 if record.outside_profit is None else math.fsum(record.outside_profit),
     }
 
 

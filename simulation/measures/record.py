@@ -40,6 +40,8 @@ class RunRecord:
     stop_reason : str
         Why the run ended; a bound that was hit is named here.
     seed : int
+    outside_profit : ndarray of shape (n_accounts,), float, optional
+        Profit of legs held elsewhere, at the index [quote]; not part of the ledger. None: nobody has any.
     """
 
     steps: NDArray[Any]
@@ -57,6 +59,7 @@ class RunRecord:
     opening_side: NDArray[np.int8]
     stop_reason: str
     seed: int
+    outside_profit: Series | None = None
 
     def __post_init__(self) -> None:
         if self.steps.ndim != 2 or self.steps.shape[1] != len(self.instruments):
