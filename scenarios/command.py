@@ -98,10 +98,30 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("folder", metavar="DIR")
     verb.set_defaults(verb=verbs.report)
 
+    verb = add("deconvolve", parents=[common, json, change],
+               help="exogenous paths that reproduce a scenario's bars, over depth x index feedback")
+    verb.add_argument("scenario", metavar="SCENARIO", help="name of the catalogue, or a TOML file, with HistoricalBars")
+    verb.add_argument("--price", choices=("mark", "mid", "last"), default="mark",
+                      help="simulated price held against the bars (default mark)")
+    verb.add_argument("--depths", metavar="A,B", help="classes of depth (default LinearDepth,PowerDepth,SquareRootDepth)")
+    verb.add_argument("--kappas", metavar="A,B", help="index feedbacks (default 0,0.4)")
+    verb.add_argument("--tolerance-bp", default="20", metavar="BP", help="of high, low and close of a bar (default 20)")
+    verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
+    verb.add_argument("--replications", metavar="N", help="one path for each of the first N seeds of a study with --seed")
+    verb.add_argument("--workers", metavar="N", help="number of processes (default 1)")
+    verb.add_argument("--out", metavar="DIR", help="folder for paths, scenarios on them, figures, deconvolution.json")
+    verb.set_defaults(verb=_deconvolve)
+
     verb = add("bench", parents=[common, json], help="speed, with the plain reference beside it")
     verb.add_argument("--full", action="store_true", help="first compilation and the memory of a day as well")
     verb.set_defaults(verb=verbs.bench)
     return parser
+
+
+def _deconvolve(options: argparse.Namespace) -> int:
+    from spirals.scenarios.deconvolve_verb import deconvolve
+
+    return deconvolve(options)
 
 
 class _Version(argparse.Action):

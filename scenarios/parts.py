@@ -51,6 +51,7 @@ SLOTS: dict[str, dict[str, str]] = {
     "MarketMakers": {"MarketMakers": "spirals.agents.market_maker"},
     "OutsideWorld": {
         "ConstantPrice": "spirals.simulation.market.constant",
+        "FrozenPath": "spirals.simulation.market.frozen_path",
         "GeometricBrownian": "spirals.simulation.market.geometric_brownian",
         "Heston": "spirals.simulation.market.heston",
         "HistoricalBars": "spirals.simulation.market.historical_bars",

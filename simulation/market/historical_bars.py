@@ -15,7 +15,7 @@ from spirals.simulation.market.outside_world import SECONDS_PER_DAY, OutsidePath
 from spirals.simulation.parameters import parameter
 from spirals.simulation.randomness import stream_key
 
-__all__ = ["HistoricalBars"]
+__all__ = ["HistoricalBars", "bars_in_rows", "bridge"]
 
 FEWEST_ROWS = 4  # a bar of four rows can show open, high, low and close
 
@@ -129,12 +129,21 @@ def bridge(
     A row at the very end of the last bar repeats its close. `key` is a stream key; the draws of row k
     have counter (k, instrument), so a longer path begins with the shorter one.
     """
-    shown = bars.merged(max(1, math.ceil(FEWEST_ROWS * step_seconds / bars.seconds - 1e-9)))
-    seconds = np.append(shown.open_time_ms, bars.end_ms) - bars.start_ms
-    first_rows = np.ceil(seconds / 1000.0 / step_seconds - 1e-9).astype(np.int64)
+    shown, first_rows = bars_in_rows(bars, step_seconds)
     price = np.full(n_steps + 1, bars.price[-1, 3])
     fill_bars(key, instrument, first_rows, np.ascontiguousarray(shown.price), price)
     return price
+
+
+def bars_in_rows(bars: Bars, step_seconds: float) -> tuple[Bars, NDArray[np.int64]]:
+    """Return the bars that a path at `step_seconds` can show, and the row at which each begins.
+
+    Bars of fewer than four rows are merged. Bar b covers the rows ``first[b]`` to ``first[b + 1] - 1``; the
+    last entry is the row at which the last bar has ended.
+    """
+    shown = bars.merged(max(1, math.ceil(FEWEST_ROWS * step_seconds / bars.seconds - 1e-9)))
+    seconds = np.append(shown.open_time_ms, bars.end_ms) - bars.start_ms
+    return shown, np.ceil(seconds / 1000.0 / step_seconds - 1e-9).astype(np.int64)
 
 
 def _at(text: str) -> int:
