@@ -19,6 +19,7 @@ SLOTS: dict[str, dict[str, str]] = {
     "BackgroundFlow": {"BackgroundFlow": "spirals.agents.background"},
     "Depth": {
         "FileDepth": "spirals.simulation.market.depth",
+        "FittedDepth": "spirals.simulation.market.depth",
         "GappedDepth": "spirals.simulation.market.depth",
         "LinearDepth": "spirals.simulation.market.depth",
         "PowerDepth": "spirals.simulation.market.depth",
