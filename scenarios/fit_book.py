@@ -75,8 +75,8 @@ def fit_stream(stream: L2Stream, *, repair: bool = False) -> BookFit:
     """
     if stream.seconds < LEAST_SECONDS or len(stream.trades) < LEAST_TRADES or not len(stream.quotes):
         raise InputError([
-            f"{stream.file}: must hold at least {LEAST_SECONDS:g} s of an unbroken book, {LEAST_TRADES} trades and best "
-            f"quotes to be fitted, held {stream.seconds:g} s, {len(stream.trades)} and {len(stream.quotes)}"
+            f"{stream.file}: must hold at least {LEAST_SECONDS:g} s of an unbroken book, {LEAST_TRADES} trades and "
+            f"best quotes to be fitted, held {stream.seconds:g} s, {len(stream.trades)} and {len(stream.quotes)}"
         ])
     book = replay(stream, repair=repair)
     fit = _Estimates()
@@ -131,14 +131,14 @@ def _profile(book: Replay, fit: _Estimates) -> None:
     }
     slopes = [_slope(sample) for sample in means]
     exponent = _slope(mean)
-    fit.add("depth_exponent", exponent, np.std(slopes, ddof=1))
+    fit.add("depth_exponent", exponent, float(np.std(slopes, ddof=1)))
     edge = DISTANCES_BP[-1]
     far = mean[-1] * (100.0 / edge) ** exponent
     fars = [sample[-1] * (100.0 / edge) ** slope for sample, slope in zip(means, slopes, strict=True)]
     fit.add("depth_10bp_quote", mean[TEN_BP], means[:, TEN_BP].std(ddof=1))
-    fit.add("depth_1pct_extrapolated_quote", far, np.std(fars, ddof=1))
+    fit.add("depth_1pct_extrapolated_quote", far, float(np.std(fars, ddof=1)))
     fit.add("bid_share_10bp", both[0, TEN_BP] / both[:, TEN_BP].sum(),
-            np.std([s[0, TEN_BP] / s[:, TEN_BP].sum() for s in drawn], ddof=1))
+            float(np.std([s[0, TEN_BP] / s[:, TEN_BP].sum() for s in drawn], ddof=1)))
 
 
 def _slope(profile: NDArray[np.float64]) -> float:
@@ -298,7 +298,7 @@ def _at_least_zero(columns: NDArray[np.float64], target: NDArray[np.float64]) ->
     """Return the non-negative least-squares coefficients of two columns."""
     both = np.linalg.lstsq(columns, target, rcond=None)[0]
     if (both >= 0).all():
-        return both
+        return np.asarray(both, np.float64)
     single = np.maximum((columns * target[:, None]).sum(axis=0) / (columns**2).sum(axis=0), 0.0)
     errors = [((target - columns[:, k] * single[k]) ** 2).sum() for k in range(2)]
     keep = int(np.argmin(errors))
@@ -322,6 +322,10 @@ def _impact(stream: L2Stream, orders: NDArray[Any], fit: _Estimates) -> None:
     before = at(orders["time_ms"] - 1)
     moves = np.array([orders["side"] * (at(orders["time_ms"] + int(1000 * lag)) - before) for lag in LAGS])
     means = [_block_mean(orders["time_ms"], move, np.ones(len(move))) for move in moves]
+    paid = 2.0 * orders["side"] * (np.log(orders["price"]) * 1e4 - before)
+    realised = paid - 2.0 * moves[LAGS.index(5.0)]
+    for name, values in (("effective_spread_bp", paid), ("realised_spread_5s_bp", realised)):
+        fit.add(name, *_block_mean(orders["time_ms"], values, np.ones(len(values))))
     fit.tables["response"] = {"seconds": list(LAGS), "move_bp": [m for m, _ in means],
                               "standard_error": [e for _, e in means]}
     size = orders["price"] * orders["quantity"]
@@ -345,7 +349,7 @@ def _by_size(size: NDArray[np.float64], move: NDArray[np.float64], fit: _Estimat
 
     generator = np.random.default_rng(2)
     drawn = [exponent(generator.integers(0, len(order), len(order))) for _ in range(RESAMPLES)]
-    fit.add("impact_exponent_by_size", exponent(np.arange(len(order))), np.std(drawn, ddof=1))
+    fit.add("impact_exponent_by_size", exponent(np.arange(len(order))), float(np.std(drawn, ddof=1)))
     groups = np.array_split(np.arange(len(order)), 10)
     fit.tables["impact_by_size"] = {"size_quote": [float(size[g].mean() * scale) for g in groups],
                                     "move_bp": [float(move[g].mean()) for g in groups]}

@@ -89,7 +89,7 @@ def replay(stream: L2Stream, *, repair: bool = False) -> Replay:
         raise InputError(problems[:20] + [f"{stream.file}: {len(problems) - 20} more"] * (len(problems) > 20))
     repairs = (f"{len(problems)} x crossed or one-sided book; first: {problems[0]}",) if problems else ()
     seconds = np.diff(stream.diff_ms, append=stream.diff_ms[-1]) / 1e3
-    return Replay(stream.diff_ms, mid, spread, depth, *flows, seconds, repairs)
+    return Replay(stream.diff_ms, mid, spread, depth, flows[0], flows[1], flows[2], seconds, repairs)
 
 
 class _Book:
