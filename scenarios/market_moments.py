@@ -86,10 +86,11 @@ MODELS: dict[str, Market] = {
     "calm_slow_feedback": Market(changes=("price_feed.feedback_seconds=600",)),
 }
 QUICK = Design(seeds=2, hours=0.5, episodes=3, sizes=(0.5, 2.0, 8.0))
-FULL = Design(seeds=6, hours=24.0, episodes=12, sizes=(0.5, 1.0, 2.0, 4.0, 8.0, 16.0))
+FULL = Design(seeds=4, hours=24.0, episodes=12, sizes=(0.5, 1.0, 2.0, 4.0, 8.0, 16.0))
 
 
-def measure(models: Iterable[str] = ("calm",), design: Design = QUICK, *, stream: bool = True) -> list[dict[str, Any]]:
+def measure(models: Iterable[str] = ("calm",), design: Design = QUICK,
+            beside: dict[str, tuple[float, float]] | None = None) -> list[dict[str, Any]]:
     """Return one row per depth model and moment.
 
     Parameters
@@ -98,8 +99,8 @@ def measure(models: Iterable[str] = ("calm",), design: Design = QUICK, *, stream
         Keys of ``MODELS``: ``calm`` is the scenario as it is; five replace its depth by the class with its
         default parameters, two change how the outside price follows the venue.
     design : Design
-    stream : bool
-        Put the values of the shipped stream and bars beside.
+    beside : dict, optional
+        What data show, as :func:`stream_moments` gives it.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def measure(models: Iterable[str] = ("calm",), design: Design = QUICK, *, stream
         `passed` is None where nothing was measured. A value within two standard errors of its band counts
         as outside: the band is the criterion, the error is for the reader.
     """
-    beside = stream_moments() if stream else {}
+    beside = beside or {}
     rows = []
     for model in models:
         found = {**calm_paths(MODELS[model], design), **refill(MODELS[model], design),
@@ -197,13 +198,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="whole days, more episodes: minutes")
     parser.add_argument("--depth", action="append", choices=list(MODELS), help="only this model; may be repeated")
     options = parser.parse_args(arguments)
-    rows = measure(options.depth or list(MODELS), FULL if options.full else QUICK)
+    design, beside = FULL if options.full else QUICK, stream_moments()
+    rows: list[dict[str, Any]] = []
+    for model in options.depth or list(MODELS):
+        found = measure([model], design, beside)
+        if not options.json:
+            print(text_table(found), end="\n\n", flush=True)
+        rows += found
     if options.json:
         plain = [{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()} for row in rows]
         json.dump({"moments": plain}, sys.stdout, indent=2, ensure_ascii=False)
         print()
-    else:
-        print(text_table(rows))
     return 0
 
 

@@ -23,7 +23,7 @@ SMALL = Design(seeds=2, hours=0.3, episodes=3, sizes=(1.0, 8.0))
 
 @pytest.fixture(scope="module")
 def rows():
-    return {row["moment"]: row for row in moments.measure(["calm"], SMALL, stream=False)}
+    return {row["moment"]: row for row in moments.measure(["calm"], SMALL)}
 
 
 def test_half_life_is_where_half_of_the_gap_has_closed():
