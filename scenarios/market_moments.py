@@ -1,8 +1,10 @@
 """Moments of the calm market under every named depth model, beside a recorded stream and the literature.
 
-``python -m spirals.scenarios.market_moments [--full] [--json]``. The bands of ``MOMENTS`` were written down
-before anything was measured and are not moved afterwards: a moment outside its band is reported as
-outside. Sources that are marked *recalled* were not looked up again.
+``python -m spirals.scenarios.market_moments [--full] [--json]``. The bands of ``MOMENTS`` were written down before
+the table was first measured and have not been moved since: a moment outside its band is reported as
+outside. Not quite blind: the stream's own values and one median spread of the calm market (1.0 bp) were
+known then, and the estimators of effective spread and round trips were made less noisy afterwards. Sources that are
+marked *recalled* were not looked up again.
 
 Impact, refill and round trips come from scripted order flow, always as the difference from a run with the same seed
 without it. Standard errors are over episodes (impact, refill, round trips) and over seeds (the rest).
