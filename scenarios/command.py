@@ -112,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", metavar="DIR", help="folder for paths, scenarios on them, figures, deconvolution.json")
     verb.set_defaults(verb=_deconvolve)
 
+    verb = add("fit-book", parents=[common, json], help="fit a depth model to a recorded order-book stream")
+    verb.add_argument("file", metavar="FILE", help="L2 stream of Binance futures, or the name of a shipped one")
+    verb.add_argument("--repair", action="store_true", help="drop what is at fault and say so, instead of refusing")
+    verb.add_argument("--out", metavar="DIR", help="folder for the table, a scenario with the depth, and a figure")
+    verb.set_defaults(verb=verbs.fit_book)
+
     verb = add("bench", parents=[common, json], help="speed, with the plain reference beside it")
     verb.add_argument("--full", action="store_true", help="first compilation and the memory of a day as well")
     verb.set_defaults(verb=verbs.bench)

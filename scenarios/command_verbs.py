@@ -12,7 +12,7 @@ from typing import Any
 
 from spirals.simulation.errors import InputError
 
-__all__ = ["bench", "list_names", "report", "run", "show", "sweep"]
+__all__ = ["bench", "fit_book", "list_names", "report", "run", "show", "sweep"]
 
 log = logging.getLogger("spirals")
 
@@ -130,6 +130,25 @@ def bench(options: argparse.Namespace) -> int:
     from spirals.scenarios.bench import main
 
     return int(main(as_json=options.json, full=options.full) or 0)
+
+
+def fit_book(options: argparse.Namespace) -> int:
+    """Fit a depth model to an L2 stream and print what was found."""
+    from spirals.scenarios.fit_book import fit_book as fitted
+    from spirals.scenarios.fit_book_output import as_json, text_table, write_fit
+    from spirals.simulation.market.data_files import resolve_data_file
+
+    fit = fitted(resolve_data_file(options.file, ending=".gz"), repair=options.repair)
+    for line in fit.about["repairs"]:
+        log.warning("%s", line)
+    written = write_fit(fit, Path(options.out)) if options.out else []
+    if options.json:
+        _print_json(as_json(fit))
+        return 0
+    print(text_table(fit))
+    for path in written:
+        print(path)
+    return 0
 
 
 class _Faults:

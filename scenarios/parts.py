@@ -20,6 +20,7 @@ SLOTS: dict[str, dict[str, str]] = {
     "BasisTraders": {"BasisTraders": "spirals.agents.basis_trader"},
     "Depth": {
         "FileDepth": "spirals.simulation.market.depth",
+        "FittedDepth": "spirals.simulation.market.depth",
         "GappedDepth": "spirals.simulation.market.depth",
         "LinearDepth": "spirals.simulation.market.depth",
         "PowerDepth": "spirals.simulation.market.depth",

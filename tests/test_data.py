@@ -9,6 +9,7 @@ DATA = files("spirals.scenarios.data")
 MINUTES_2020 = "btcusdt_perp_1m_2020-03-12.csv"
 MINUTES_2025 = "btcusdt_perp_1m_2025-10-10.csv"
 HOURS_2020 = "btcusdt_perp_1h_2019-12_2020-03.csv"
+STREAM = "btcusdt_perp_l2_2024-08-08.gz"
 BTC_2025 = "btcusdt_perp_5m_2025-09_2025-10.csv"
 ETH_2025 = "ethusdt_perp_5m_2025-09_2025-10.csv"
 SPANS = {   # file: bar [s], rows, first and last opening
@@ -39,7 +40,7 @@ def test_bars_are_complete_and_consistent(name):
     assert (table["high"] >= table[["open", "close"]].max(axis=1)).all()
 
 
-@pytest.mark.parametrize("name", SPANS)
+@pytest.mark.parametrize("name", [*SPANS, STREAM])
 def test_every_file_is_described_with_its_source(name):
     rows = [line for line in (DATA / "README.md").read_text().splitlines() if line.startswith(f"| `{name}`")]
     assert len(rows) == 1
@@ -48,7 +49,7 @@ def test_every_file_is_described_with_its_source(name):
 
 def test_no_data_file_is_shipped_without_a_description():
     shipped = {entry.name for entry in DATA.iterdir() if entry.name.endswith((".csv", ".gz", ".feather"))}
-    assert shipped == set(SPANS)
+    assert shipped == {*SPANS, STREAM}
 
 
 def test_twelfth_of_march_2020_falls_by_28_percent_in_19_minutes():

@@ -12,6 +12,7 @@ from spirals.simulation.market.depth import (
     DEPTHS,
     Depth,
     FileDepth,
+    FittedDepth,
     GappedDepth,
     LinearDepth,
     PowerDepth,
@@ -19,7 +20,7 @@ from spirals.simulation.market.depth import (
 )
 from spirals.simulation.state import BUY, SELL
 
-MODELS = [LinearDepth, PowerDepth, SquareRootDepth, GappedDepth]
+MODELS = [LinearDepth, PowerDepth, SquareRootDepth, GappedDepth, FittedDepth]
 
 
 def test_linear_depth_doubles_with_distance():
@@ -48,6 +49,24 @@ def test_a_large_order_falls_through_the_gap():
     assert depth.cumulative(0.003) == depth.cumulative(0.02) == pytest.approx(1e6)
     assert depth.cumulative(0.03) == pytest.approx(3e6)          # 1e6 + 2e6 per 1 % over 1 %
     assert depth.inverse(1.1e6) == pytest.approx(0.0205, abs=1e-9)
+
+
+def test_fitted_depth_follows_its_knots_and_states_what_lies_beyond():
+    depth = FittedDepth(notional_1pct=900.0, distance_bp=(1.0, 4.0), profile=(1.0, 2.0), beyond_exponent=1.0,
+                        latent_from=0.02, latent=0.5)
+    shape = np.array([0.5, 1.0, 2**0.5, 2.0, 50.0, 100.0, 150.0])    # knots, straight in logarithms, continued; latent
+    assert depth.cumulative(np.array([0.5, 1, 2, 4, 100, 200, 400]) * 1e-4) == pytest.approx(900.0 / 50.0 * shape)
+    assert depth.cumulative(0.0) == 0.0
+    assert FittedDepth(distance_bp=[1.0, 4.0], profile=[1.0, 2.0]).profile == (1.0, 2.0)   # as TOML gives them
+
+
+def test_faults_of_a_fitted_profile_are_told():
+    with pytest.raises(InputError, match="same number of entries"):
+        FittedDepth(distance_bp=(1.0,))
+    with pytest.raises(InputError, match="profile must increase"):
+        FittedDepth(distance_bp=(1.0, 2.0), profile=(2.0, 2.0))
+    with pytest.raises(InputError, match="latent_from must cover the last distance"):
+        FittedDepth(latent_from=0.001)
 
 
 def test_latent_liquidity_multiplies_what_lies_beyond_its_edge():
@@ -99,7 +118,7 @@ def test_all_faults_of_a_depth_are_told_at_once():
 
 
 def test_every_named_model_is_a_depth():
-    assert set(DEPTHS) == {"linear", "power", "square_root", "gapped", "file"}
+    assert set(DEPTHS) == {"linear", "power", "square_root", "gapped", "file", "fitted"}
     assert all(issubclass(model, Depth) for model in DEPTHS.values())
 
 
