@@ -103,11 +103,13 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("scenario", metavar="SCENARIO", help="name of the catalogue, or a TOML file, with HistoricalBars")
     verb.add_argument("--price", choices=("mark", "mid", "last"), default="mark",
                       help="simulated price held against the bars (default mark)")
-    verb.add_argument("--depths", metavar="A,B", help="classes of depth (default LinearDepth,PowerDepth,SquareRootDepth)")
+    verb.add_argument("--depths", metavar="A,B",
+                      help="classes of depth (default LinearDepth,PowerDepth,SquareRootDepth)")
     verb.add_argument("--kappas", metavar="A,B", help="index feedbacks (default 0,0.4)")
     verb.add_argument("--tolerance-bp", default="20", metavar="BP", help="of high, low and close of a bar (default 20)")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
-    verb.add_argument("--replications", metavar="N", help="one path for each of the first N seeds of a study with --seed")
+    verb.add_argument("--replications", metavar="N",
+                      help="one path for each of the first N seeds of a study with --seed")
     verb.add_argument("--workers", metavar="N", help="number of processes (default 1)")
     verb.add_argument("--out", metavar="DIR", help="folder for paths, scenarios on them, figures, deconvolution.json")
     verb.set_defaults(verb=_deconvolve)

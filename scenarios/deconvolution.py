@@ -12,6 +12,7 @@ paths with the same bars. :mod:`spirals.scenarios.deconvolution_grid` reports th
 """
 
 import dataclasses
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -200,7 +201,7 @@ def bars_from_path(price: NDArray[np.float64], first_rows: NDArray[np.int64]) ->
     Bar b covers the rows from ``first_rows[b]`` up to the next; NaN rows (no trade yet) do not count.
     """
     found = np.empty((len(first_rows) - 1, 4))
-    for bar, (first, stop) in enumerate(zip(first_rows[:-1], first_rows[1:], strict=True)):
+    for bar, (first, stop) in enumerate(itertools.pairwise(first_rows)):
         rows = price[first:stop]
         rows = rows[np.isfinite(rows)]
         found[bar] = (rows[0], rows.max(), rows.min(), rows[-1]) if len(rows) else math.nan
@@ -253,8 +254,8 @@ def _reason(verdicts: list[str], residual: NDArray[np.float64], rules: Rules) ->
     part = int(np.abs(residual[worst]).argmax())
     unreachable = sum(verdict == "unreachable" for verdict in verdicts)
     return (f"no path fits: {len(missed)} of {len(verdicts)} bars missed by more than {rules.tolerance * 1e4:g} bp, "
-            f"{unreachable} of them out of reach of every trial; worst is the {MATCHED[part]} of bar {worst}, where the "
-            f"{rules.price} is {-residual[worst, part] * 1e4:+.0f} bp off")
+            f"{unreachable} of them out of reach of every trial; worst is the {MATCHED[part]} of bar {worst}, "
+            f"where the {rules.price} is {-residual[worst, part] * 1e4:+.0f} bp off")
 
 
 def _with(scenario: "Scenario", depth: "Depth | None", index_feedback: float | None) -> "Scenario":

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BarSearch", "Rules", "logs"]
 
-AIM = 0.25          # a bar is left alone once its residual is below this part of the tolerance
+AIM = 0.05          # a bar is left alone once its residual is below this part of the tolerance
 LESS_BOLD = 0.7     # factor on the correction after a trial that was no better
 SCANNED = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)   # levels tried where the search fails, in units of the free room
 

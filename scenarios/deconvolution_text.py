@@ -36,8 +36,8 @@ def paragraph(cells: Sequence[Cell]) -> str:
     fitting = [cell for cell in cells if cell.found.converged]
     bars, tolerance = len(first.verdicts), first.tolerance * 1e4
     sentences = [
-        f"{first.scenario}: {len(cells)} deconvolutions of {bars} bars over {_named(cells)}, the simulated {first.price} "
-        f"held against high, low and close of each bar.",
+        f"{first.scenario}: {len(cells)} deconvolutions of {bars} bars over {_named(cells)}, the simulated "
+        f"{first.price} held against high, low and close of each bar.",
         _fit(cells, fitting, tolerance),
     ]
     if fitting:
@@ -64,24 +64,31 @@ def _fit(cells: Sequence[Cell], fitting: Sequence[Cell], tolerance: float) -> st
     if len(fitting) == len(cells):
         return f"A path that meets every bar within {tolerance:g} bp exists in every cell; {residual}."
     missed = [cell.found.missed for cell in cells if not cell.found.converged]
+    counts = f"{min(missed)} to {max(missed)}" if min(missed) < max(missed) else f"{missed[0]}"
+    closed = sum(cell.found.verdicts.count("unreachable") for cell in cells)
+    beyond = (f" {closed} of the missed bars were out of reach of every trial within the slack: evidence, though no "
+              "proof, against the assumed book, flow or population.") if closed else ""
     return (f"A path that meets every bar within {tolerance:g} bp was found in {len(fitting)} of {len(cells)} cells; "
-            f"elsewhere {min(missed)} to {max(missed)} bars are missed and no path fits; {residual}. Where the simulated "
-            "range of a bar exceeds the bar's whatever the exogenous path does, the assumed book is too thin there.")
+            f"elsewhere the search found none ({counts} of {len(cells[0].found.verdicts)} bars missed); "
+            f"{residual}.{beyond}")
 
 
 def _set(fitting: Sequence[Cell], cells: Sequence[Cell]) -> str:
-    found = amplification_set(cells)["fitting"]
+    bounds = amplification_set(cells)
+    found, whole = bounds["fitting"], bounds["all"]
     falls = [cell.outcomes["drawdown_exogenous"] for cell in fitting]
-    return (f"Among the cells that fit, the exogenous fall is {min(falls):.3f} to {max(falls):.3f} log and forced orders "
-            f"add {found['excess_drawdown_low']:+.4f} to {found['excess_drawdown_high']:+.4f} log to the fall of the "
-            f"mark (amplification {found['amplification_low']:.3f} to {found['amplification_high']:.3f} against twin "
-            "T1 on the same path): a set, for the bars do not choose within it.")
+    others = (f"; all cells, those with missed bars included: {whole['amplification_low']:.3f} to "
+              f"{whole['amplification_high']:.3f}") if len(fitting) < len(cells) else ""
+    return (f"Among the cells that fit, the exogenous fall is {min(falls):.3f} to {max(falls):.3f} log and forced "
+            f"orders add {found['excess_drawdown_low']:+.4f} to {found['excess_drawdown_high']:+.4f} log to the fall "
+            f"of the mark (amplification {found['amplification_low']:.3f} to {found['amplification_high']:.3f} against "
+            f"twin T1 on the same path{others}): a set, for the bars do not choose within it.")
 
 
 def _replay(fitting: Sequence[Cell]) -> str:
     counted = [cell.replay["drawdown_mark"] - cell.outcomes["drawdown_mark"] for cell in fitting]
     return (f"Replaying the bars as the outside price instead makes the mark fall by {min(counted):+.4f} to "
-            f"{max(counted):+.4f} log more: the part that a replay counts twice.")
+            f"{max(counted):+.4f} log more: what the replay counts twice, with the noise of one more cascade.")
 
 
 def _moments(cells: Sequence[Cell]) -> str:

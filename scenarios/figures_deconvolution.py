@@ -36,8 +36,8 @@ def deconvolution_figure(found: Deconvolution) -> "Figure":
         direct_labels(above, [(float(found.exogenous[-1, 0]), "exogenous", VERMILION),
                               (float(simulated[-1]), found.price, BLUE)], reach=0.03)
         for column, (name, colour) in enumerate(zip(MATCHED, (GREEN, VERMILION, BLUE), strict=True)):
-            below.plot(starts + (0.3 + 0.2 * column) * bar_minutes, found.residual[:, column] * 1e4, ".", markersize=3.5,
-                       color=colour, label=name)
+            below.plot(starts + (0.3 + 0.2 * column) * bar_minutes, found.residual[:, column] * 1e4, ".",
+                       markersize=3.5, color=colour, label=name)
         for edge in (-found.tolerance, found.tolerance):
             below.axhline(edge * 1e4, color=GREY, linewidth=0.7, linestyle=(0, (3, 3)))
         axis_title(below, "Residual", "bp, bar less simulation; dashed: tolerance")
