@@ -107,7 +107,7 @@ def test_no_path_fits_bars_that_the_venue_cannot_show():
     # An order flow that pushes the mark down while the bars stand still: without an outside rise (slack 0)
     # even an exogenous price that does not move at all leaves the mark too low.
     pushed = {"price_feed.mark": "mid", "shocks": [
-        {"type": "OrderFlow", "at": 300.0, "duration": 60.0, "notional_per_second": 2e6, "side": "sell"}]}
+        {"type": "OrderFlow", "at": 300.0, "duration": 60.0, "notional_per_second": 2e7, "side": "sell"}]}
     flat = np.full(STEPS + 1, 7000.0)
     found = deconvolve(venue(**pushed), minute_bars(flat), seed=1, slack=0.0)
     assert not found.converged

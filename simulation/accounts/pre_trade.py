@@ -119,21 +119,24 @@ def check_order(order, accounts, positions, resting, slots, pool, record, contra
             order["reason"] = BLOCKED
             out_counts[0] += 1
             return 0
-        allowed = affordable_lots(account, before, positions[a], i, record, contracts, requirement) - toward
-        if allowed <= 0:
-            order["status"] = REJECTED
-            order["reason"] = MARGIN
-            out_counts[0] += 1
-            return 0
-        if allowed < lots:
-            lots = allowed
-            order["lots"] = lots
-            order["reason"] = TRIMMED
-            out_counts[1] += 1
         size = record[i]["mark"] * contracts[i]["lot_size"]
-        exposure = max(toward + lots, opposite)
         required = initial_requirement(before * size, requirement[i])
-        change = initial_requirement(exposure * size, requirement[i]) - required
+        change = initial_requirement(max(toward + lots, opposite) * size, requirement[i]) - required
+        # Most orders are covered with room to spare; only the others need the exact number of lots.
+        room = (account["equity"] - account["initial_margin"]) * contracts[i]["atom"]
+        if account["mode"] == MODE_ISOLATED or change > 0.999 * room:
+            allowed = affordable_lots(account, before, positions[a], i, record, contracts, requirement) - toward
+            if allowed <= 0:
+                order["status"] = REJECTED
+                order["reason"] = MARGIN
+                out_counts[0] += 1
+                return 0
+            if allowed < lots:
+                lots = allowed
+                order["lots"] = lots
+                order["reason"] = TRIMMED
+                out_counts[1] += 1
+                change = initial_requirement(max(toward + lots, opposite) * size, requirement[i]) - required
         account["initial_margin"] += int(math.ceil(change / contracts[i]["atom"]))
     return max(lots - freed, 0)
 
