@@ -124,7 +124,10 @@ def check_order(order, accounts, positions, resting, slots, pool, record, contra
         change = initial_requirement(max(toward + lots, opposite) * size, requirement[i]) - required
         # Most orders are covered with room to spare; only the others need the exact number of lots.
         room = (account["equity"] - account["initial_margin"]) * contracts[i]["atom"]
-        if account["mode"] == MODE_ISOLATED or change > 0.999 * room:
+        if account["mode"] == MODE_ISOLATED:
+            held_margin = initial_requirement(abs(held) * size, requirement[i])
+            room = (account["cash"] - account["initial_margin"]) * contracts[i]["atom"] + held_margin
+        if change > 0.999 * room:
             allowed = affordable_lots(account, before, positions[a], i, record, contracts, requirement) - toward
             if allowed <= 0:
                 order["status"] = REJECTED
