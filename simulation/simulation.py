@@ -196,7 +196,7 @@ class Simulation:
             self._due, due, self.accounts, self.positions, self.market.record, self.contracts, self.margin.table,
             self.book.resting, self.margin.grandfathered, self._mechanism, self.setup.liquidation.price_band,
             self._cooldown_steps, self.setup.engine.latency_us, self.step_index, round_, int(self._counters[0]),
-            self.orders, n_orders, rows, self._order_rows,
+            self.orders, n_orders, rows,
         )
         self._liquidations = rows
         self._counts[LIQUIDATIONS] += self._n_liquidations
@@ -284,7 +284,6 @@ class Simulation:
         self.shadow_consumed = np.zeros((m, 2))
         self._counters = np.zeros(1, np.int64)
         self._due = np.zeros(n, np.int64)
-        self._order_rows = np.zeros(n * m, np.int64)
         self._sequence = np.zeros(capacity, np.int64)
         self._book_sequence = np.zeros(capacity, np.int64)
         self._work_sort = np.zeros((3, capacity), np.int64)

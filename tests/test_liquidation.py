@@ -61,7 +61,7 @@ class Venue:
         due = np.array(rows, np.int64)
         n, records, _, _ = close_out_orders(
             due, len(due), self.accounts, self.positions, self.record, CONTRACTS, self.table, resting, False, mechanism,
-            band, 0, 100, 7, 0, 0, self.orders, 0, self.liquidations, np.zeros(10, np.int64),
+            band, 0, 100, 7, 0, 0, self.orders, 0, self.liquidations,
         )
         return self.orders[:n], self.liquidations[:records]
 

@@ -33,7 +33,7 @@ def close_out_lots(position, mark, contract, maintenance, equity, mechanism, fir
 @kernel
 def close_out_orders(due, n_due, accounts, positions, record, contracts, requirement, resting, grandfathered,
                      mechanism, price_band, cooldown_steps, latency_us, step, round_, next_event,
-                     out_orders, n_orders, out_liquidations, out_order_rows):
+                     out_orders, n_orders, out_liquidations):
     """Write CANCEL_ALL and IOC orders of every due account after row `n_orders` of `out_orders`.
 
     Parameters
@@ -41,8 +41,7 @@ def close_out_orders(due, n_due, accounts, positions, record, contracts, require
     mechanism : tuple of (int, float, float, float, int)
         Size code, fraction, notional above which it is partial, target ratio, then full (1) or not (0).
     out_liquidations : ndarray, LIQUIDATION
-        One row per liquidation order; its row in `out_orders` (-1: no acceptable price) is written
-        to the same row of `out_order_rows`, int64.
+        One row per position that is due, also where no price is acceptable and no order is sent.
 
     Returns
     -------
@@ -81,9 +80,7 @@ def close_out_orders(due, n_due, accounts, positions, record, contracts, require
             lots = close_out_lots(position, mark, contract, required, equity, mechanism, first)
             side = -1 if position["lots"] > 0 else 1
             ticks = worst_ticks(side, lots, mark, equity + fund, price_band, contract)
-            out_order_rows[records] = -1
             if ticks > 0:
-                out_order_rows[records] = n_orders
                 n_orders = _order(out_orders, n_orders, a, i, IOC, side, lots, ticks, account["event"], latency_us,
                                   round_)
                 loss = to_atoms((ticks * contract["tick_size"] - mark) * side * (lots * contract["lot_value"]))
