@@ -18,7 +18,9 @@ from spirals.simulation.liquidation.settlement import settle_liquidations
 from spirals.simulation.liquidation.shadow import execute_beside_book, refill_shadow
 from spirals.simulation.margin.stage import MarginStage
 from spirals.simulation.market.market import Market
+from spirals.simulation.market.view import MarketState
 from spirals.simulation.measures.record import RunRecord
+from spirals.simulation.open_loop import ClosedLoop
 from spirals.simulation.order_book.book import OrderBook
 from spirals.simulation.randomness import stream_key
 from spirals.simulation.recorder import (
@@ -98,10 +100,13 @@ class Simulation:
         Fork of the run; changes every draw made after the fork.
     trades : bool
         Keep every trade.
+    loop : ClosedLoop, optional
+        Which edges of the loop are cut, or taped for others; closed by default.
     """
 
     def __init__(
-        self, setup: Any, population: PopulationLike, seed: int, *, branch: int = 0, trades: bool = False
+        self, setup: Any, population: PopulationLike, seed: int, *, branch: int = 0, trades: bool = False,
+        loop: ClosedLoop | None = None,
     ) -> None:
         self.setup = setup
         self.population = population
@@ -119,6 +124,8 @@ class Simulation:
             self.instruments, setup.outside_world, setup.shocks, setup.price_feed, setup.volatility, setup.funding,
             self.n_steps, self.step_seconds, self.seed, setup.opening_seconds,
         )
+        self.loop = loop or ClosedLoop()
+        self.loop.attach(self.market)
         self.book = OrderBook(self.instruments, len(self.accounts))
         self.recorder = Recorder(self.n_steps, len(self.instruments), trades=trades)
         self._read_rules(setup)
@@ -127,7 +134,7 @@ class Simulation:
     def step(self) -> None:
         """Run one step: the six stages, then liquidation rounds over stages 3 to 6."""
         self.step_index += 1
-        market = self.market.advance(self.step_index)        # 1 market
+        market = self._advance()                             # 1 market
         self.margin.update(market)                           # 2 margin policy
         due = self._assess()                                 # 3 accounts
         n_orders = self._decide()                            # 4 decisions
@@ -169,9 +176,15 @@ class Simulation:
 
     # -- stages -------------------------------------------------------------------------------------
 
+    def _advance(self) -> MarketState:
+        """Advance the market; return what the margin policy sees of it."""
+        self.loop.before(self.step_index)
+        self.market.advance(self.step_index)
+        return self.loop.advanced(self.step_index)
+
     def _assess(self) -> int:
         due, calls = assess(
-            self.accounts, self.positions, self.book.resting, self.market.record, self.contracts, self.margin.table,
+            self.accounts, self.positions, self.book.resting, self.loop.seen, self.contracts, self.margin.table,
             self.margin.grandfathered, self._call_rules, self.step_index, self._due,
             self.recorder.calls.reserve(len(self.accounts)),
         )
@@ -210,7 +223,7 @@ class Simulation:
         sequence = self._sequence[:n_orders]
         check_orders(
             self.orders, sequence, self.accounts, self.positions, self.book.resting, self.book.slots, self.book.pool,
-            self.market.record, self.contracts, self.margin.table, self._pending, self._work_first, self._work_turn,
+            self.loop.seen, self.contracts, self.margin.table, self._pending, self._work_first, self._work_turn,
             self._counts,
         )
         if self._beside_book:
@@ -247,6 +260,7 @@ class Simulation:
             self.recorder.keep(trades, self.step_index)
         self.book.observe(record)
         self.market.remark()
+        self.loop.traded(self.step_index)
         return bool(n) and (adl > 0 or bool(np.any(self._liquidations["filled_lots"][:n] != 0)))
 
     def _record(self, rounds: int, *, hit_bound: bool) -> None:
