@@ -79,7 +79,8 @@ def check_channels(scenario: "Scenario", channels: Sequence[str]) -> list[str]:
     lacking = usable_channels(scenario)
     found = [f"unknown channel; allowed: {', '.join(CHANNELS)}; given: {name!r}"
              for name in channels if name not in CHANNELS]
-    found += [f"channel named twice; given: {name!r}" for name in sorted({n for n in channels if channels.count(n) > 1})]
+    twice = sorted({name for name in channels if list(channels).count(name) > 1})
+    found += [f"channel named twice; given: {name!r}" for name in twice]
     found += [f"channel that {scenario.name} lacks ({lacking[name]}); allowed: "
               f"{', '.join(one for one, why in lacking.items() if not why) or 'none'}; given: {name!r}"
               for name in dict.fromkeys(channels) if lacking.get(name)]
