@@ -131,7 +131,8 @@ def _taped_twin(scenario: "Scenario", seed: int, names: Sequence[str]) -> tuple[
     from spirals.simulation.open_loop import Taping
 
     loop = Taping()
-    engine = dataclasses.replace(scenario.engine, **TWINS["T1"][1])
+    switches: Any = TWINS["T1"][1]
+    engine = dataclasses.replace(scenario.engine, **switches)
     return _measured(dataclasses.replace(scenario, engine=engine), seed, loop, names), loop.tape
 
 
