@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spirals.agents.hooks import Hooks
+from spirals.simulation.copying import copy_records
 
 __all__ = ["Agents"]
 
@@ -38,7 +39,7 @@ class Agents(Hooks):
         """Copy saved arrays into the own ones."""
         for name, array in self.arrays().items():
             if name not in ("users", "queue"):
-                np.copyto(array, arrays[name])
+                copy_records(array, arrays[name])
         self.queue.numbers = arrays["queue"].tolist() if "queue" in arrays else []
         if self.user_agents:
             memories = json.loads(arrays["users"].tobytes().decode())

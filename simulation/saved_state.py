@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spirals.simulation.copying import copy_records
 from spirals.simulation.randomness import stream_key
 from spirals.simulation.stages import Stages
 from spirals.simulation.state import hash_arrays
@@ -35,14 +36,19 @@ class SavedState(Stages):
             return {name[len(prefix):]: array for name, array in arrays.items() if name.startswith(prefix)}
 
         for name in ("accounts", "positions", "shadow_consumed"):
-            np.copyto(getattr(self, name), arrays[name])
+            copy_records(getattr(self, name), arrays[name])
         np.copyto(self._counters, arrays["counters"])
-        self.step_index, self.branch = (int(value) for value in arrays["clock"])
-        self._tie_key = stream_key(self.seed, "arrival.tie", self.branch)
+        self.step_index, branch = (int(value) for value in arrays["clock"])
         self.market.restore(part("market."))
         self.book.restore(part("book."))
         self.margin.restore(part("margin."), self.market.state)
         self.population.restore(part("population."))
+        self.rebranch(branch)
+
+    def rebranch(self, branch: int) -> None:
+        """Take other draws from here on; every branch has its own."""
+        self.branch = branch
+        self._tie_key = stream_key(self.seed, "arrival.tie", branch)
         self._select_rows(self.step_index + 1)
 
     def hash(self) -> str:

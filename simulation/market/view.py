@@ -1,5 +1,6 @@
 """MarketState: what everybody may see of the market, as named arrays over the MARKET record."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,11 @@ class MarketState:
             column = record[name].view()
             column.flags.writeable = False
             setattr(self, name, column)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "MarketState":
+        found = type(self)(copy.deepcopy(self.record, memo), self.step_seconds)
+        found.step = self.step
+        return found
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"MarketState has no field {name!r}; fields: {', '.join(MARKET.names or ())}")
