@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from spirals.simulation.contracts import contracts_of
+from spirals.simulation.engine import Engine
 from spirals.simulation.margin.stage import MarginStage
 from spirals.simulation.market.market import Market
 from spirals.simulation.open_loop import ClosedLoop
@@ -65,6 +66,11 @@ class Workspace:
         self.recorder = Recorder(self.n_steps, len(self.instruments), trades=trades)
         self._read_rules(setup)
 
+    def route(self, engine: Engine) -> None:
+        """Send the orders of each cause to the book or beside it, as the switches of `engine` say."""
+        self._routes = np.array(engine.routes(), np.int64)
+        self._beside_book = bool(self._routes.any())
+
     def _allocate(self, population: PopulationLike) -> None:
         n, m = population.n_accounts, len(self.instruments)
         self.accounts = np.zeros(n, ACCOUNT)
@@ -102,8 +108,7 @@ class Workspace:
         self._mechanism = (mechanism.size_code, mechanism.fraction, mechanism.partial_above, mechanism.target_ratio,
                            int(mechanism.then_full))
         self._cooldown_steps = round(mechanism.cooldown_seconds / self.step_seconds)
-        self._routes = np.array(engine.routes(), np.int64)
-        self._beside_book = bool(self._routes.any())
+        self.route(engine)
         self._liquidating = bool(engine.liquidation)
         self._period_steps = max(1, round(engine.period_seconds / self.step_seconds))
         self._shadow_keep = math.exp(-self.step_seconds / engine.shadow_refill_seconds)
