@@ -6,8 +6,8 @@ small order the response is a step function.
 
 - *Closed loop*: what forced orders F within the horizon come on top of the probe Q. ``n = F / (Q + F)``, so that
   ``1 / (1 - n) = (Q + F) / Q``.
-- *Open loop*: the same with forced orders filled at the mark by the warehouse, so that the first generation moves nothing:
-  ``n = F1 / Q``, the integral of the first-generation kernel up to the horizon.
+- *Open loop*: the same with forced orders filled at the mark by the warehouse (twin T2), so that the first generation
+  moves nothing: ``n = F1 / Q``, the integral of the first-generation kernel up to the horizon.
 
 A linear loop gives the same number twice. The *stability margin* of a state is ``1 - n`` of the open loop: at zero a
 sale sets off a sale of its own size. On a finite population n above 1 is no divergence: it ends when those who can

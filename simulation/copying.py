@@ -15,7 +15,8 @@ from spirals.simulation.recorder import Recorder
 if TYPE_CHECKING:
     from spirals.simulation.simulation import Simulation
 
-SCRATCH = {"orders", "_work_sort", "_sequence", "_book_sequence", "_work_turn", "_trades"}   # written before they are read
+# Written before they are read.
+SCRATCH = {"orders", "_work_sort", "_sequence", "_book_sequence", "_work_turn", "_trades"}
 
 __all__ = ["copy_into", "copy_records", "fork"]
 
