@@ -20,7 +20,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from spirals.simulation.measures.record import RunRecord, Series
 from spirals.simulation.phase_log import BEFORE_TRADING
@@ -143,7 +143,7 @@ class Genealogy:
         return float((born[material] / all_[material]).max()) if material.any() else math.nan
 
 
-def thresholds(bankruptcy: Series, rate: Series, side: NDArray[Any]) -> Series:
+def thresholds(bankruptcy: ArrayLike, rate: ArrayLike, side: ArrayLike) -> Series:
     """Return the mark at which a position is due: ``b / (1 - side m)`` [quote].
 
     Parameters
@@ -155,7 +155,7 @@ def thresholds(bankruptcy: Series, rate: Series, side: NDArray[Any]) -> Series:
     side : array_like of int
         1 long, -1 short.
     """
-    return np.asarray(bankruptcy / (1.0 - side * rate))
+    return np.asarray(np.asarray(bankruptcy) / (1.0 - np.asarray(side) * np.asarray(rate)), np.float64)
 
 
 def fit_impact(difference: Series, flow: Series, step_seconds: float) -> ImpactKernel:
