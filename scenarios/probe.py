@@ -153,7 +153,7 @@ def probe_state(core: "Simulation", probe: Probe) -> Response:
         closed.append(forced / (probe.size + forced) if probe.size + forced > 0.0 else math.nan)
         opened.append(float(first["forced"][-1]) / probe.size)
     mean = {name: np.asarray(np.mean([path[name] for path in paths], axis=0), np.float64) for name in RESPONSES}
-    seconds = np.arange(1, steps + 1) * core.step_seconds
+    seconds = np.arange(1, steps + 1, dtype=np.float64) * core.step_seconds
     return Response(core.step_index, seconds, mean, mean_interval(np.array(closed)), mean_interval(np.array(opened)))
 
 

@@ -265,7 +265,8 @@ class _Flow:
         forced = liquidating | np.isin(trades["taker_cause"], FORCED)
         lots = trades["lots"] * trades["side"].astype(np.float64)
         notional = lots * trades["price_ticks"] * one.tick_size * one.lot_size
-        self.per_step = np.bincount(steps[forced], notional[forced], minlength=len(record.steps))
+        self.per_step: Series = np.zeros(len(record.steps))
+        np.add.at(self.per_step, steps[forced], notional[forced])
         self.event = trades["taker_event"][liquidating]
         self.step = steps[liquidating]
         self.round = trades["round"][liquidating]
