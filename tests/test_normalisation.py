@@ -13,7 +13,7 @@ from spirals.scenarios.catalogue_index import names
 from spirals.scenarios.normalisation import BEFORE, NORMALISATIONS, Before, compare, main, policies_for
 from spirals.scenarios.normalisation_data import event_volatility, past_of
 from spirals.simulation.errors import InputError
-from spirals.simulation.margin import Floor, Procyclicality, Static, UpdateInterval, VolatilityScaled, rate_history
+from spirals.simulation.margin import Floor, Static, UpdateInterval, VolatilityScaled, rate_history
 from spirals.simulation.margin.chain import procyclicality_of, scaled_chain
 from spirals.simulation.margin.coverage import breach_rate, equal_coverage_scale, horizon_moves
 from spirals.simulation.margin.rate_history import volatility_history

@@ -1,4 +1,4 @@
-"""Crashes drawn by seed: they follow their stated law, do not depend on what is compared, and are told in the outcomes."""
+"""Crashes drawn by seed: they follow the stated law, do not depend on the policy, and are told in the outcomes."""
 
 import math
 
