@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spirals.simulation.margin.stage import MarginStage
+from spirals.simulation.market.random_crash import DrawnCrash
 from spirals.simulation.measures.record import RunRecord
 from spirals.simulation.open_loop import ClosedLoop
 from spirals.simulation.population_like import PopulationLike
@@ -118,6 +119,7 @@ class Simulation(SavedState):
             opening_equity=self.opening_equity, closing_equity=self.accounts["equity"] * atom,
             deposits=deposits * atom, opening_side=self.opening_side, stop_reason=self.stop_reason, seed=self.seed,
             outside_profit=self._outside_profit(),
+            crash=next((shock for shock in self.market.shocks if isinstance(shock, DrawnCrash)), None),
         )
 
     def _outside_profit(self) -> NDArray[np.float64]:
