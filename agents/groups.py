@@ -25,6 +25,7 @@ from spirals.agents.hedging import (
     note_cuts,
     note_restored,
     outside_value,
+    tell_makers,
 )
 from spirals.agents.ledger_opening import open_ledger
 from spirals.agents.leveraged_trader import MOST_ORDERS, decide_traders
@@ -158,7 +159,8 @@ class Agents:
             self._open_hedges(simulation, near)
         # A part that differs between instruments (volatility elasticity, say) is one row per instrument.
         self._background_rules = np.concatenate([self.background.rule(depth) for depth in self.depths])
-        self._maker_rules = np.concatenate([self.makers.rule(depth, self.outside.maker_share) for depth in self.depths])
+        self._maker_rules = np.concatenate([
+            self.makers.rule(depth, self.outside.maker_share, self.outside.maker_widening) for depth in self.depths])
         self._arbitrageur_rule = self.arbitrageurs.rule()
         self._trader_rules = np.repeat(self.population.rule(), len(self.instruments))
 
@@ -235,6 +237,9 @@ class Agents:
                 sim.contracts, sim.margin.table, sim.step_index, keys[2], orders, n, owners,
             )
         if group == MAKERS:
+            if self.outside.maker_share > 0.0:
+                tell_makers(first, last, self.maker_state, self._hedge_of, self.hedge_state, market.record,
+                            sim.contracts)
             n = decide_makers(
                 first, last, self._maker_rules, self.maker_state, self.quotes, sim.accounts, sim.positions,
                 market.record, sim.contracts, sim.margin.table, book.slots, book.pool, sim.step_index, sim.step_seconds,
