@@ -8,8 +8,8 @@ what it lost on the venue's book (cause ``adl_hedge``), a slice per step, and un
     outside = -share * p + c,    c = rehedge_share * share * (change of p by auto-deleveraging) - restored
 
 so that nothing is sold twice. Until it is restored, a maker carries the bare part ``c`` as risk: it moves
-its quotes like inventory without a hedge and, with `maker_widening`, widens them. Unwinding outside moves no price here. The outside leg is not on the
-venue's ledger, so the ledger's identities do not see it.
+its quotes like inventory without a hedge and, with `maker_widening`, widens them. Unwinding outside moves no
+price here. The outside leg is not on the venue's ledger, so the ledger's identities do not see it.
 """
 
 import dataclasses

@@ -86,7 +86,8 @@ def test_withdrawn_depth_returns_over_minutes_what_a_trade_took_in_seconds():
                         return_seconds=600.0)
 
     def left(shock, elasticity):
-        core = simulate(steps=90, depth=dataclasses.replace(depth, flow_elasticity=elasticity), shocks=(shock,), **STILL)
+        shy = dataclasses.replace(depth, flow_elasticity=elasticity)
+        core = simulate(steps=90, depth=shy, shocks=(shock,), **STILL)
         band = core.recorder.steps["depth_bid"][:, 0, 1]                # within 50 bp
         return band[31] / band[20:30].mean(), band[70:90].mean() / band[20:30].mean()
 
