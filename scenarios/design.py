@@ -116,7 +116,8 @@ def axes_of(table: Mapping[str, Any], key: Key, problems: Problems) -> list[Axis
     """Read a table of levers or uncertainties.
 
     Each entry is ``path = [values]``, ``path = {low = .., high = .., scale = "log", whole = true}``,
-    ``path = {any = [values]}`` (sampled like a range), or ``name = {path = "..", values = [..]}``. A value may be ``{label = "..", set = {path = value}}``,
+    ``path = {any = [values]}`` (sampled like a range),
+    or ``name = {path = "..", values = [..]}``. A value may be ``{label = "..", set = {path = value}}``,
     which sets several inputs together. Dotted paths may be written with or without quotes.
     """
     found: list[Axis | Range] = []

@@ -47,8 +47,9 @@ class Quoting:
         desk, self.step = self.desk, self.step + 1
         n = decide_makers(
             0, 1, self.part.rule(DEPTH, self.hedged_share, self.bare_widening), self.rows, self.quotes,
-            desk.accounts, desk.positions, desk.market, desk.contracts, desk.requirement, self.book.slots, self.book.pool, self.step, 1.0,
-            stream_key(1, "makers"), np.array([depth_factor]), desk.orders, 0, desk.owners,
+            desk.accounts, desk.positions, desk.market, desk.contracts, desk.requirement, self.book.slots,
+            self.book.pool, self.step, 1.0, stream_key(1, "makers"), np.array([depth_factor]), desk.orders, 0,
+            desk.owners,
         )
         orders = desk.orders[:n]
         self.book.match(desk.orders, np.arange(n), np.zeros((1, 1), np.int64))
