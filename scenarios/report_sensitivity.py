@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from spirals.scenarios.effects import Layout
+from spirals.scenarios.effects import Layout, completed
 from spirals.scenarios.figures import GREY, INK, PALETTE, axis_title, new_figure, style, to_svg
 from spirals.scenarios.figures_study import value_text
 from spirals.scenarios.report_html import figure, note, paragraph, table
@@ -25,13 +25,17 @@ MOST_WORDS = 8
 NOISE = "below the noise"
 
 
-def pooled_over(runs: pd.DataFrame, sampled: Sequence[str]) -> pd.DataFrame:
-    """Return runs with every sampled point and replication as one replication of the rest of the design.
+def pooled_over(runs: pd.DataFrame, sampled: Sequence[str], rest: Sequence[str]) -> pd.DataFrame:
+    """Return complete runs with every sampled point as one replication of the rest of the design, mean over seeds.
 
-    What the lever does is then averaged over the sample of assumptions, and its intervals cover them.
+    What the lever does is then averaged over the sample of assumptions, and its intervals cover them. Seeds are
+    averaged first, because runs of one point are not independent of each other.
     """
-    keys = [name for name in (*sampled, "replication") if name in runs]
-    return runs.assign(replication=runs.groupby(keys, sort=False, dropna=False).ngroup()).drop(columns=list(sampled))
+    done = completed(runs)
+    done = done.assign(replication=done.groupby(list(sampled), sort=False, dropna=False).ngroup())
+    columns = {name: "mean" if pd.api.types.is_float_dtype(done[name]) else "first" for name in done
+               if name not in (*sampled, *rest, "replication")}
+    return done.groupby([*rest, "replication"], sort=False, dropna=False).agg(columns).reset_index()
 
 
 def sampled_levels(column: pd.Series) -> list[str]:
@@ -62,7 +66,7 @@ def rankings_of(
             low, high = (part.groupby(pair, sort=False)[name].mean() for part in ends)
             effect = (high - low).dropna().rename(name).reset_index()
             if len(effect):
-                found[f"effect on {plain_name(name)}"] = rank_inputs(effect, sampled, name)
+                found[f"effect on {plain_name(name).lower()}"] = rank_inputs(effect, sampled, name)
     return found
 
 

@@ -81,7 +81,8 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
     sampled = [name for name in manifest.get("sampled") or () if name in runs and runs[name].nunique() > 1]
     drawn = runs
     if sampled:
-        runs, design = pooled_over(runs, sampled), {key: design[key] for key in design if key not in sampled}
+        design = {key: design[key] for key in design if key not in sampled and key in runs}
+        runs = pooled_over(runs, sampled, list(design))
     runs = in_design_order(runs, design)
     layout = study_layout(runs, list(design) or None, manifest.get("lever"))
     levels = {name: list(runs[name].dropna().unique()) for name in layout.design}
@@ -102,7 +103,7 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
         Section("printed", "Rules that every result depends on",
                 table(("Field", "Value"), printed_fields(manifest, levels)) + depth_table(manifest)),
         Section("cells", "All cells", cells_section(done, layout)),
-        Section("runs", "Runs that stopped early or failed", stops_section(runs, layout)),
+        Section("runs", "Runs that stopped early or failed", stops_section(drawn, layout)),
         Section("inputs", "Inputs and their sources", inputs_section(manifest)),
         Section("provenance", "How this was made", provenance_section(made)),
     ]
@@ -110,7 +111,7 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
         kicker="Study report",
         title=str(manifest.get("title") or manifest.get("name") or manifest.get("study") or "Study"),
         lead=lead_of(manifest, layout),
-        meta=_meta(manifest, runs, done, layout, sampled),
+        meta=_meta(manifest, drawn, done, layout, sampled),
         sections=sections,
         foot="Written by spirals report from manifest.json and runs.parquet alone.",
     )
@@ -172,8 +173,9 @@ def _conditional(manifest: Mapping[str, Any], done: pd.DataFrame, layout: Layout
         "of cells."
     )
     if sampled:
-        numbers = (f"Every sampled point and seed is one replication: {replications(done)} at most per cell. The "
-                   f"intervals cover the stated ranges of {len(sampled)} inputs as well; Student, 95 %.")
+        numbers = (f"Every sampled point is one replication, its mean over seeds: {replications(done)} at most per "
+                   f"cell. The intervals cover the stated ranges of {len(sampled)} inputs; Student, 95 %. All points "
+                   "share the seeds.")
     if layout.line and layout.line.split(".")[0] == "depth":
         numbers += " Depth is an assumption that dominates results: read every number over all depth models."
     left_out = manifest.get("left_out")
@@ -195,11 +197,11 @@ def _meta(
     created = manifest.get("created") or manifest.get("finished")
     facts = (
         ("Scenario", scenario_name(manifest)),
-        ("Runs", f"{len(done)} of {len(runs)} complete"),
+        ("Runs", f"{len(completed(runs))} of {len(runs)} complete"),
         ("Cells", n_cells),
         (f"Levels of {lever_name(layout)}", levels),
         ("Sampled inputs", len(sampled)),
-        ("Points x seeds" if sampled else "Replications", replications(done)),
+        ("Sampled points" if sampled else "Replications", replications(done)),
         ("Created", created),
         ("Commit", str(manifest.get("commit") or "")[:10]),
     )

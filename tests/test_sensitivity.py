@@ -1,5 +1,6 @@
 """Sensitivity ranking: known orders and shares, words, U shapes, the floors of noise."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,7 +8,13 @@ import pandas as pd
 import pytest
 from scipy.stats import qmc
 
+from spirals.scenarios.design import Range, axes_of, design_points
+from spirals.scenarios.effects import study_layout
+from spirals.scenarios.problems import Problems
+from spirals.scenarios.report_sensitivity import pooled_over, ranking_figure, rankings_of
+from spirals.scenarios.report_study import study_page
 from spirals.scenarios.sensitivity import rank_inputs
+from spirals.scenarios.study import load_study, study_cells
 
 
 def hypercube(n, names, seed=0):
@@ -75,6 +82,81 @@ def test_an_input_without_effect_is_called_noise_in_most_samples():
 def test_a_constant_outcome_has_no_ranking_to_speak_of():
     runs = hypercube(40, "ab").assign(y=1.0)
     assert [one.share for one in rank_inputs(runs, ["a", "b"], "y", resamples=10).factors] == [0.0, 0.0]
+
+
+LEVER = "margin.Procyclicality.pi"
+
+
+def sampled_study(n=40, seeds=2):
+    """Manifest and runs of a study: damage falls with depth, the lever adds damage except under one word."""
+    points = hypercube(n, ["depth.share", "population.top_up"])
+    points["volatility.source"] = np.where(np.arange(n) % 2 == 0, "index", "mark")
+    rng = np.random.default_rng(5)
+    runs = pd.concat([points.assign(**{LEVER: pi}, replication=r, seed=r, status="done", stop_reason="end")
+                      for pi in (0.0, 1.0) for r in range(seeds)], ignore_index=True)
+    runs["excess_drawdown"] = 0.1 * (1 - runs["depth.share"]) + 0.001 * rng.normal(size=len(runs))
+    runs["excess_drawdown"] += 0.05 * runs[LEVER] * (runs["volatility.source"] == "mark")
+    design = {name: list(runs[name].unique()) for name in (LEVER, *points)}
+    return {"name": "s", "lever": LEVER, "design": design, "sampled": list(points), "twins": ["T1"],
+            "outcomes": ["excess_drawdown"], "replications": seeds}, runs
+
+
+def test_the_report_of_a_sampled_study_ranks_levels_and_effects_of_the_lever():
+    manifest, runs = sampled_study()
+    runs.loc[0, "status"] = "failed"
+    page = study_page(manifest, runs)
+    assert "Which assumption matters most" in page and "159 of 160 complete" in page
+    level, effect = (page.split(f"<p>{title}: ")[1].split("</p>")[0]
+                     for title in ("Excess drawdown", "Effect on excess drawdown"))
+    assert level.startswith("depth.share (") and effect.startswith("volatility.source (")
+    assert "below the noise" in level and "seeds alone" in level
+    # The lever over the sample: half of the points move by .05, so .025 on average, 40 points.
+    assert "+2.5" in page and "Sampled points" in page
+    assert "Cell</th>" in page and page.count("all runs") <= 3      # one cell, not one per point
+
+
+def test_intervals_over_a_sample_count_points_not_runs():
+    _, runs = sampled_study(seeds=2)
+    pooled = pooled_over(runs, ["depth.share", "population.top_up", "volatility.source"], [LEVER])
+    assert len(pooled) == 80 and pooled["replication"].nunique() == 40
+    first = runs[(runs["depth.share"] == runs["depth.share"][0]) & (runs[LEVER] == 1.0)]["excess_drawdown"].mean()
+    assert pooled[(pooled["replication"] == 0) & (pooled[LEVER] == 1.0)]["excess_drawdown"].iloc[0] == first
+
+
+def test_the_figure_has_the_same_inputs_in_every_panel():
+    manifest, runs = sampled_study()
+    layout = study_layout(pooled_over(runs, manifest["sampled"], [LEVER]), [LEVER], LEVER)
+    found = rankings_of(runs, manifest["sampled"], ["excess_drawdown"], layout)
+    drawn = ranking_figure(found)
+    labels = [text.get_text() for text in drawn.axes[0].get_yticklabels()]
+    assert sorted(labels) == sorted(manifest["sampled"]) and len(drawn.axes) == 2
+    assert all(len(panel.patches) == 3 for panel in drawn.axes)
+
+
+def test_a_small_sample_is_not_ranked():
+    manifest, runs = sampled_study(n=10)
+    assert "Fewer than 16 sampled points" in study_page(manifest, runs)
+
+
+def test_words_are_sampled_with_the_ranges_and_faults_are_told_at_once():
+    problems = Problems()
+    axes = axes_of({"volatility.source": {"any": ["index", "mark", "mid"]}, "x": {"low": 0.0, "high": 1.0}}, ("u",),
+                   problems)
+    points = design_points(axes, samples=30, seed=1)
+    words = [point.columns["volatility.source"] for point in points]
+    assert len(problems) == 0 and [words.count(word) for word in ("index", "mark", "mid")] == [10, 10, 10]
+    assert points[0].settings[0] == ("volatility.source", words[0])
+    axes_of({"a": {"any": []}, "b": {"any": ["x", "x"]}, "c": {"any": ["x"], "low": 0.0}}, ("u",), problems)
+    assert len(problems) == 3
+
+
+def test_the_sensitivity_study_resolves_at_every_corner():
+    study = load_study("sensitivity")
+    axes = [axis for axis in study.axes() if isinstance(axis, Range)]
+    assert len(axes) >= 14
+    corners = tuple({axis.path: axis.at(share) for axis in axes} for share in (0.0, 1.0))
+    study = dataclasses.replace(study, uncertainties={}, points=corners, replications=1)
+    assert len(study_cells(study)) == 4
 
 
 def test_too_few_points_are_refused():
