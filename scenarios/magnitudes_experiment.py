@@ -110,14 +110,14 @@ class Laboratory:
         return self._found[cell, twin]
 
     def value(self, name: str, cell: Cell) -> NDArray[np.float64]:
-        """Return a quantity in the units of the table: drawdown in pp, bad debt in bp of open interest."""
+        """Return drawdown [pp], gross bad debt [bp of open interest] or liquidated longs [of open interest]."""
         found = self.outcomes(cell)
         if name == "drawdown":
             return 100.0 * found["drawdown_mark"]
         if name == "bad_debt":
             return 1e4 * found["bad_debt_gross"] / OPEN_INTEREST
-        # Of both sides together; the falling side alone is what the notes count.
-        return found["liquidated_to_opening_oi"]
+        # Longs only, as in the notes; NaN without liquidations.
+        return np.nan_to_num(found["liquidated_to_opening_oi"] * found["liquidated_long_share"])
 
     def effect(self, name: str, first: Cell, second: Cell) -> NDArray[np.float64]:
         """Return `second` less `first`, seed by seed."""
