@@ -7,8 +7,9 @@ what it lost on the venue's book (cause ``adl_hedge``), a slice per step, and un
 
     outside = -share * p + c,    c = rehedge_share * share * (change of p by auto-deleveraging) - restored
 
-so that nothing is sold twice. Unwinding outside moves no price here. The outside leg is not on the
-venue's ledger, so the ledger's identities do not see it.
+so that nothing is sold twice. Until it is restored, a maker carries the bare part ``c`` as risk: it moves
+its quotes like inventory without a hedge and, with `maker_widening`, widens them. Unwinding outside moves no
+price here. The outside leg is not on the venue's ledger, so the ledger's identities do not see it.
 """
 
 import dataclasses
@@ -50,6 +51,9 @@ class OutsideHedges(Part):
     band: float = parameter(0.02, unit="fraction of the mark", above=0, high=0.5, help="these orders trade no further")
     maker_away_seconds: float = parameter(0.0, unit="s", low=0, high=86400,
                                           help="makers who were cut leave for so long; 0: they stay [assumption]")
+    maker_widening: float = parameter(0.0, low=0, high=100,
+                                      help="of makers' quotes, while a hedge is lost, per inventory limit without its "
+                                           "other leg; 0: they skew only [assumption]")
     latency_us: int = parameter(50_000, unit="us", low=0, high=490_000,
                                 help="orders arrive between one and two latencies after the start of the step")
 
@@ -133,6 +137,22 @@ def follow_outside(hedges, positions, record, contracts):
             hedge["outside_lots"] = target
             hedge["outside_cash"] -= bought * record[i]["index"] * contracts[i]["lot_size"]
     return len(hedges)
+
+
+@lean
+def tell_makers(first, last, makers, hedge_of, hedges, record, contracts):
+    """Tell makers `first` .. `last` - 1 what auto-deleveraging left bare and what their hedges earned, in place."""
+    for m in range(first, last):
+        atoms = 0.0
+        for i in range(hedge_of.shape[1]):
+            h = hedge_of[makers[m]["account"], i]
+            if h >= 0:
+                value = hedges[h]["outside_lots"] * record[i]["index"] * contracts[i]["lot_size"]
+                atoms += (value + hedges[h]["outside_cash"]) / contracts[i]["atom"]
+                if makers[m]["instrument"] == i:
+                    makers[m]["bare_lots"] = hedges[h]["cut_lots"]
+        makers[m]["outside_profit"] = np.int64(atoms)
+    return last
 
 
 @lean

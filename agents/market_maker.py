@@ -9,7 +9,10 @@ Half-spread and skew are the asymptotic quotes of Guéant, Lehalle and Fernandez
 
 with risk aversion ``gamma`` [1/bp], fill intensity ``A exp(-k delta)`` [1/s] and volatility ``sigma``
 [bp per sqrt second]. A maker quotes only as far as its inventory limit and its own margin allow,
-leaves when volatility or its losses exceed a threshold and comes back after minutes.
+leaves when volatility or its losses exceed a threshold and comes back after minutes, with the capital
+that it has left: sizes and inventory limit are multiplied by ``min(1, equity / opening equity) ^
+capital_elasticity``. Inventory that is hedged elsewhere bears no risk; what auto-deleveraging leaves
+without its other leg does, moves the quotes like any inventory and may widen them.
 """
 
 import dataclasses
@@ -69,6 +72,9 @@ class MarketMakers(Part):
     loss_limit: float = parameter(0.1, unit="fraction of peak equity", above=0, high=1)
     return_seconds: float = parameter(600.0, unit="s", low=1, high=86400, help="time away [10-60 min, assumption]")
     latency_us: int = parameter(20_000, unit="us", low=0, high=900_000)
+    capital_elasticity: float = parameter(0.0, low=0, high=10,
+                                          help="of sizes and inventory limit in equity / opening equity; 1: who lost "
+                                               "half quotes half; 0: losses bind through margin only [assumption]")
     maker_reaction_rounds: int = parameter(0, unit="rounds", low=0, high=1000,
                                            help="renew quotes between liquidation rounds after so many; 0: never")
 
@@ -81,13 +87,17 @@ class MarketMakers(Part):
                              f"was {self.reach_bp:g}")
         return found
 
-    def rule(self, depth: Depth, hedged_share: float = 0.0) -> NDArray[Any]:
-        """Return the parameters as one MAKER_RULE row; `hedged_share` of the inventory bears no risk."""
+    def rule(self, depth: Depth, hedged_share: float = 0.0, bare_widening: float = 0.0) -> NDArray[Any]:
+        """Return the parameters as one MAKER_RULE row.
+
+        `hedged_share` of the inventory bears no risk; quotes are ``1 + bare_widening x`` wider when stripped
+        inventory is x times the inventory limit.
+        """
         row = np.zeros(1, MAKER_RULE)
         row[0] = (
             self.risk_aversion, self.intensity, self.decay, self.index_weight, self.widening,
             depth.reference_volatility, self.replace_bp, self.replace_ticks, self.margin_use, self.loss_limit,
-            self.return_seconds, self.latency_us, hedged_share,
+            self.return_seconds, self.latency_us, hedged_share, self.capital_elasticity, bare_widening,
         )
         return row
 
@@ -184,10 +194,14 @@ def maker_rule(
     volatility = market["volatility"] if market["volatility"] > 0.0 else rule["reference_volatility"]
     half, skew = glft(rule["risk_aversion"], rule["intensity"], rule["decay"], volatility * BP_PER_ROOT_SECOND)
     wider = max(1.0, math.pow(volatility / rule["reference_volatility"], rule["widening"]))
-    shift = skew * (position["lots"] * (1.0 - rule["hedged_share"])) / maker["unit_lots"]
+    wider *= 1.0 + rule["bare_widening"] * abs(maker["bare_lots"]) / maker["limit_lots"]
+    at_risk = position["lots"] * (1.0 - rule["hedged_share"]) + maker["bare_lots"]
+    shift = skew * at_risk / maker["unit_lots"]
+    left = capital_left(maker, account["equity"], rule["capital_elasticity"])
+    size = depth_factor * left
     fair = rule["index_weight"] * market["index"] + (1.0 - rule["index_weight"]) * market["mid"]
     affordable = rule["margin_use"] * account["equity"] / (initial_rate * market["mark"] * contract["lot_value"])
-    limit = min(np.int64(maker["limit_lots"]), np.int64(max(affordable, 0.0)))
+    limit = min(np.int64(maker["limit_lots"] * left), np.int64(max(affordable, 0.0)))
     threshold = max(rule["replace_ticks"], rule["replace_bp"] * 1e-4 * fair / contract["tick_size"])
     levels = len(quotes) // 2
     for s in range(2):
@@ -197,7 +211,7 @@ def maker_rule(
             quote = quotes[s * levels + level]
             away = wider * (half + quote["offset"]) + side * shift
             price = quote_ticks(fair * (1.0 - side * away * 1e-4), side, market, contract)
-            lots = min(np.int64(quote["lots"] * depth_factor), room)
+            lots = min(np.int64(quote["lots"] * size), room)
             room -= max(lots, 0)
             before = n
             n = renew_quote(maker, quote, side, price, lots, threshold, arrival, slots, pool, orders, n)
@@ -219,6 +233,17 @@ def stays_away(rule, maker, equity, volatility, step, seconds):
         maker["away_until"] = step + np.int64(max(1.0, math.ceil(rule["return_seconds"] / seconds)))
         return True
     return False
+
+
+@inlined
+def capital_left(maker, equity, elasticity):
+    """Return the factor on sizes and inventory limit of a maker that has lost capital, hedges elsewhere included."""
+    if maker["opening_equity"] == 0:
+        maker["opening_equity"] = equity
+    if elasticity == 0.0:
+        return 1.0
+    share = (equity + maker["outside_profit"]) / maker["opening_equity"]
+    return math.pow(min(max(share, 0.0), 1.0), elasticity)
 
 
 @inlined

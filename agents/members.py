@@ -129,7 +129,8 @@ class Members:
             self._open_hedges(simulation, near)
         # A part that differs between instruments (volatility elasticity, say) is one row per instrument.
         self._background_rules = np.concatenate([self.background.rule(depth) for depth in self.depths])
-        self._maker_rules = np.concatenate([self.makers.rule(depth, self.outside.maker_share) for depth in self.depths])
+        self._maker_rules = np.concatenate([
+            self.makers.rule(depth, self.outside.maker_share, self.outside.maker_widening) for depth in self.depths])
         self._arbitrageur_rule = self.arbitrageurs.rule()
         self._trader_rules = np.repeat(self.population.rule(), len(self.instruments))
 

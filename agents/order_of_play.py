@@ -13,7 +13,7 @@ from spirals.agents.arbitrageur import decide_arbitrageurs
 from spirals.agents.background import decide_background
 from spirals.agents.basis_trader import decide_basis_traders
 from spirals.agents.entry import decide_entries
-from spirals.agents.hedging import decide_rehedges
+from spirals.agents.hedging import decide_rehedges, tell_makers
 from spirals.agents.leveraged_trader import decide_traders
 from spirals.agents.margin_response import margin_response
 from spirals.agents.market_maker import decide_makers
@@ -81,6 +81,9 @@ class OrderOfPlay(Members):
                 sim.contracts, sim.margin.table, sim.step_index, keys[2], orders, n, owners,
             )
         if group == MAKERS:
+            if self.outside.maker_share > 0.0:
+                tell_makers(first, last, self.maker_state, self._hedge_of, self.hedge_state, market.record,
+                            sim.contracts)
             n = decide_makers(
                 first, last, self._maker_rules, self.maker_state, self.quotes, sim.accounts, sim.positions,
                 sim.loop.seen, sim.contracts, sim.margin.table, book.slots, book.pool, sim.step_index, sim.step_seconds,

@@ -109,6 +109,9 @@ BACKGROUND_RULE = np.dtype([
 MAKER = np.dtype([                 # one market maker in one instrument
     ("away_until", "i8"),          # state: step of return, -1 when quoting
     ("peak_equity", "i8"),         # state: [atoms] since the last return
+    ("opening_equity", "i8"),      # state: [atoms] with which it first quoted
+    ("outside_profit", "i8"),      # state: [atoms] of its hedge held elsewhere
+    ("bare_lots", "i8"),           # state: signed inventory whose hedge auto-deleveraging has stripped
     ("unit_lots", "i8"),           # mean size of a level; unit of inventory
     ("limit_lots", "i8"),          # inventory limit
     ("withdraw_volatility", "f8"), # [per sqrt day]
@@ -126,6 +129,7 @@ MAKER_RULE = np.dtype([
     ("risk_aversion", "f8"), ("intensity", "f8"), ("decay", "f8"), ("index_weight", "f8"), ("widening", "f8"),
     ("reference_volatility", "f8"), ("replace_bp", "f8"), ("replace_ticks", "f8"), ("margin_use", "f8"),
     ("loss_limit", "f8"), ("return_seconds", "f8"), ("latency", "f8"), ("hedged_share", "f8"),
+    ("capital_elasticity", "f8"), ("bare_widening", "f8"),
 ])
 
 ARBITRAGEUR = np.dtype([           # one arbitrageur in one instrument

@@ -1,7 +1,7 @@
 """Design: which points of levers and uncertainties a study runs.
 
-Lists of values are crossed with each other (full factorial); ranges are sampled together by Latin
-hypercube or Sobol points and crossed with the lists; explicit points are added as they are.
+Lists of values are crossed with each other (full factorial); ranges, and words under ``any``, are sampled
+together by Latin hypercube or Sobol points and crossed with the lists; explicit points are added as they are.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from spirals.scenarios.problems import Key, Problems, suggestion
 __all__ = ["SAMPLERS", "Axis", "Point", "Range", "Setting", "axes_of", "design_points", "replication_seed"]
 
 RANGE_KEYS = ("low", "high", "scale", "whole", "path")
+ANY_KEYS = ("any", "path")
 SAMPLERS = ("latin-hypercube", "sobol")
 Setting = tuple[str, Any]
 
@@ -42,13 +43,16 @@ class Range:
     high: float
     logarithmic: bool = False
     whole: bool = False
+    choices: tuple[Any, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
         return (self.path,)
 
-    def at(self, share: float) -> float | int:
-        """Return the value at a share in [0, 1] of the range."""
+    def at(self, share: float) -> Any:
+        """Return the value at a share in [0, 1] of the range; every choice has the same share."""
+        if self.choices:
+            return self.choices[min(len(self.choices) - 1, math.floor(share * len(self.choices)))]
         if self.whole:  # every whole number has the same share
             return min(int(self.high), int(self.low) + math.floor(share * (self.high - self.low + 1)))
         if self.logarithmic:
@@ -112,6 +116,7 @@ def axes_of(table: Mapping[str, Any], key: Key, problems: Problems) -> list[Axis
     """Read a table of levers or uncertainties.
 
     Each entry is ``path = [values]``, ``path = {low = .., high = .., scale = "log", whole = true}``,
+    ``path = {any = [values]}`` (sampled like a range),
     or ``name = {path = "..", values = [..]}``. A value may be ``{label = "..", set = {path = value}}``,
     which sets several inputs together. Dotted paths may be written with or without quotes.
     """
@@ -128,12 +133,15 @@ def axes_of(table: Mapping[str, Any], key: Key, problems: Problems) -> list[Axis
             axis = Axis(name, tuple(_value(path, value) for value in given))
             _refuse_twice(axis, given, place, problems)
             found.append(axis)
+        elif isinstance(given, Mapping) and "any" in given:
+            sampled = _any(name, path, given, place, problems)
+            found += [sampled] if sampled is not None else []
         elif isinstance(given, Mapping) and {"low", "high"} & set(given):
             sampled = _range(name, path, given, place, problems)
             found += [sampled] if sampled is not None else []
         else:
             problems.add("no values", place, given=given,
-                         allowed="an array of values, or a table with low and high, or with path and values")
+                         allowed="an array of values, or a table with low and high, with any, or with path and values")
     return found
 
 
@@ -176,12 +184,25 @@ def _flat(table: Mapping[str, Any]) -> list[tuple[str, Key, Any]]:
     """Return name, key and value of entries; TOML has turned unquoted dotted names into nested tables."""
     found: list[tuple[str, Key, Any]] = []
     for name, value in table.items():
-        inner = isinstance(value, Mapping) and not {"values", "low", "high", "path"} & set(value)
+        inner = isinstance(value, Mapping) and not {"values", "low", "high", "path", "any"} & set(value)
         if inner and value:
             found += [(f"{name}.{rest}", (name, *tokens), item) for rest, tokens, item in _flat(value)]
         else:
             found.append((name, (name,), value))
     return found
+
+
+def _any(name: str, path: str, given: Mapping[str, Any], key: Key, problems: Problems) -> Range | None:
+    """Read words or numbers that are sampled like a range."""
+    before, choices = len(problems), given["any"]
+    for word in sorted(set(given) - set(ANY_KEYS)):
+        problems.add("unknown key" + suggestion(word, ANY_KEYS), (*key, word), allowed=", ".join(ANY_KEYS),
+                     given=given[word])
+    if not isinstance(choices, list) or not choices or any(not isinstance(one, str | int | float) for one in choices):
+        problems.add("wrong type", (*key, "any"), allowed="an array of words or numbers", given=choices)
+    elif len(set(choices)) < len(choices):
+        problems.add("the same value twice", (*key, "any"), allowed="values that differ", given=choices)
+    return Range(name, path, 0.0, 1.0, choices=tuple(choices)) if len(problems) == before else None
 
 
 def _range(name: str, path: str, given: Mapping[str, Any], key: Key, problems: Problems) -> Range | None:

@@ -30,6 +30,7 @@ from spirals.scenarios.report_numbers import (
     short_name,
 )
 from spirals.scenarios.report_reading import depth_table, lead_of, reading_body
+from spirals.scenarios.report_sensitivity import pooled_over, ranking_body, rankings_of, sampled_levels
 from spirals.scenarios.report_study_tables import (
     LEVEL,
     cells_section,
@@ -77,23 +78,32 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
     """
     stated = manifest.get("design")
     design: Mapping[str, Sequence[Any]] = stated if isinstance(stated, Mapping) else {}
+    sampled = [name for name in manifest.get("sampled") or () if name in runs and runs[name].nunique() > 1]
+    drawn = runs
+    if sampled:
+        design = {key: design[key] for key in design if key not in sampled and key in runs}
+        runs = pooled_over(runs, sampled, list(design))
     runs = in_design_order(runs, design)
     layout = study_layout(runs, list(design) or None, manifest.get("lever"))
     levels = {name: list(runs[name].dropna().unique()) for name in layout.design}
+    levels |= {name: sampled_levels(drawn[name]) for name in sampled}
     done = completed(runs)
     first = [name for name in manifest.get("outcomes") or () if name in runs][:4]
     shown = first or [name for name in HEADLINE if name in runs]
     sections = _results(done, layout, shown) if len(done) and layout.lever else [_nothing(runs, layout)]
     sections = [Section("reading", "How to read this", reading_body(layout, shown)), *sections]
+    if sampled and len(done):
+        outcomes = [name for name in EFFECTS if name in drawn] or shown
+        sections.insert(1, _ranking(completed(drawn), sampled, outcomes, layout))
     if len(done) and targets_of(manifest):
         sections.append(Section("targets", "Beside the figures of the venue", targets_section(manifest, done, layout)))
     made = {key: value for key, value in manifest.items() if key != "summary"}  # the lead says it, or what is true
     sections += [
-        Section("conditional", "What the intervals are conditional on", _conditional(manifest, done, layout)),
+        Section("conditional", "What the intervals are conditional on", _conditional(manifest, done, layout, sampled)),
         Section("printed", "Rules that every result depends on",
                 table(("Field", "Value"), printed_fields(manifest, levels)) + depth_table(manifest)),
         Section("cells", "All cells", cells_section(done, layout)),
-        Section("runs", "Runs that stopped early or failed", stops_section(runs, layout)),
+        Section("runs", "Runs that stopped early or failed", stops_section(drawn, layout)),
         Section("inputs", "Inputs and their sources", inputs_section(manifest)),
         Section("provenance", "How this was made", provenance_section(made)),
     ]
@@ -101,7 +111,7 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
         kicker="Study report",
         title=str(manifest.get("title") or manifest.get("name") or manifest.get("study") or "Study"),
         lead=lead_of(manifest, layout),
-        meta=_meta(manifest, runs, done, layout),
+        meta=_meta(manifest, drawn, done, layout, sampled),
         sections=sections,
         foot="Written by spirals report from manifest.json and runs.parquet alone.",
     )
@@ -130,6 +140,12 @@ def _results(done: pd.DataFrame, layout: Layout, shown: Sequence[str]) -> list[S
     return sections
 
 
+def _ranking(done: pd.DataFrame, sampled: Sequence[str], outcomes: Sequence[str], layout: Layout) -> Section:
+    ends = (layout.levels[0], layout.levels[-1]) if layout.levels else ("", "")
+    body = ranking_body(rankings_of(done, sampled, outcomes, layout), lever_name(layout), ends)
+    return Section("ranking", "Which assumption matters most", body)
+
+
 def _headline(done: pd.DataFrame, layout: Layout, shown: Sequence[str]) -> str:
     lever = lever_name(layout)
     rest = [short_name(name) for name in layout.cell_columns
@@ -147,7 +163,7 @@ def _headline(done: pd.DataFrame, layout: Layout, shown: Sequence[str]) -> str:
     )
 
 
-def _conditional(manifest: Mapping[str, Any], done: pd.DataFrame, layout: Layout) -> str:
+def _conditional(manifest: Mapping[str, Any], done: pd.DataFrame, layout: Layout, sampled: Sequence[str]) -> str:
     world = inputs_of(manifest).get("outside_world")
     historical = isinstance(world, Mapping) and (bool(world.get("file")) or "Histor" in str(world.get("type", "")))
     stated = str(manifest.get("conditional_on") or "").rstrip(". ")
@@ -156,6 +172,10 @@ def _conditional(manifest: Mapping[str, Any], done: pd.DataFrame, layout: Layout
         f"{replications(done)} replications per cell at most; Student intervals at 95 %, not corrected for the number "
         "of cells."
     )
+    if sampled:
+        numbers = (f"Every sampled point is one replication, its mean over seeds: {replications(done)} at most per "
+                   f"cell. The intervals cover the stated ranges of {len(sampled)} inputs; Student, 95 %. All points "
+                   "share the seeds.")
     if layout.line and layout.line.split(".")[0] == "depth":
         numbers += " Depth is an assumption that dominates results: read every number over all depth models."
     left_out = manifest.get("left_out")
@@ -170,17 +190,18 @@ def _nothing(runs: pd.DataFrame, layout: Layout) -> Section:
 
 
 def _meta(
-    manifest: Mapping[str, Any], runs: pd.DataFrame, done: pd.DataFrame, layout: Layout
+    manifest: Mapping[str, Any], runs: pd.DataFrame, done: pd.DataFrame, layout: Layout, sampled: Sequence[str]
 ) -> list[tuple[str, object]]:
     n_cells = sum(1 for _ in cells(runs, layout.cell_columns)) if len(runs) else 0
     levels = ", ".join(value_text(value) for value in layout.levels)
     created = manifest.get("created") or manifest.get("finished")
     facts = (
         ("Scenario", scenario_name(manifest)),
-        ("Runs", f"{len(done)} of {len(runs)} complete"),
+        ("Runs", f"{len(completed(runs))} of {len(runs)} complete"),
         ("Cells", n_cells),
         (f"Levels of {lever_name(layout)}", levels),
-        ("Replications", replications(done)),
+        ("Sampled inputs", len(sampled)),
+        ("Sampled points" if sampled else "Replications", replications(done)),
         ("Created", created),
         ("Commit", str(manifest.get("commit") or "")[:10]),
     )

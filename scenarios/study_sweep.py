@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spirals.scenarios.design import Range
 from spirals.scenarios.identity import code_digest, run_id
 from spirals.scenarios.manifest import now, provenance
 from spirals.scenarios.store import Store
@@ -184,6 +185,7 @@ def _manifest(study: Study, cells: Sequence[Cell]) -> dict[str, Any]:
         **{key: stated[key] for key in ("title", "summary", "lever", "conditional_on", "left_out", "outcomes")},
         "scenario": first.name,
         "design": levels,
+        "sampled": [axis.name for axis in study.axes() if isinstance(axis, Range)],
         "points": [{"columns": point.columns, "settings": dict(point.settings)} for point in points],
         "replications": study.replications,
         "twins": list(study.twins),

@@ -81,6 +81,48 @@ def test_volatility_withdraws_depth_with_the_stated_elasticity():
     assert core.population.flows["bid_depth"][0] == pytest.approx(0.5 + 0.5 / 600, rel=1e-3)
 
 
+def test_withdrawn_depth_returns_over_minutes_what_a_trade_took_in_seconds():
+    depth = LinearDepth(notional_1pct=2e7, fast_refill_seconds=2.0, slow_refill_seconds=8.0, volatility_elasticity=0.0,
+                        return_seconds=600.0)
+
+    def left(shock, elasticity):
+        shy = dataclasses.replace(depth, flow_elasticity=elasticity)
+        core = simulate(steps=90, depth=shy, shocks=(shock,), **STILL)
+        band = core.recorder.steps["depth_bid"][:, 0, 1]                # within 50 bp
+        return band[31] / band[20:30].mean(), band[70:90].mean() / band[20:30].mean()
+
+    sale = OrderFlow(at=30.0, duration=1.0, notional_per_second=8e6, side="sell")
+    after, later = left(sale, 0.0)                                      # 8e6 of 1e7 taken, nobody is frightened
+    assert after < 0.5 and later > 0.85
+    assert left(sale, 2.0)[1] < 0.75                                    # a minute later still on its way back
+
+
+def test_cancels_and_market_orders_rise_with_volatility_and_fills():
+    parts = dict(STILL, background=BackgroundFlow(order_rate=1.0, activity_elasticity=1.0))
+    counts = []
+    for volatility, sold in ((0.0314, 0.0), (8 * 0.0314, 0.0), (0.0314, 4e7)):
+        core = simulate(steps=30, depth=LinearDepth(notional_1pct=2e7, volatility_elasticity=1.0, flow_elasticity=1.0),
+                        **parts)
+        core.market.record["volatility"] = volatility
+        core.population.flows["sold_into"] = sold
+        n = core.population.decide(core, core.orders)
+        sent = core.orders[:n]
+        counts.append([int(np.sum(sent["kind"] == kind)) for kind in (OrderKind.CANCEL, OrderKind.IOC)])
+    calm, wild, hit = counts
+    assert wild[0] > 2 * calm[0] and wild[1] > calm[1]
+    assert hit[0] > calm[0]
+
+
+def test_latent_orders_rest_beyond_the_quoted_band():
+    held = []
+    for latent in (0.0, 1.0, 3.0):
+        depth = LinearDepth(notional_1pct=2e7, latent_from=0.05, latent=latent)
+        core = simulate(3, depth=depth, **dict(STILL, background=dataclasses.replace(QUIET, places=200)))
+        held.append(resting_notional(core, BUY, 0.2) - resting_notional(core, BUY, 0.05))
+    assert held[0] < 0.05 * held[1]                                     # a stratum across the edge
+    assert held[1] == pytest.approx(15 * 2e7, rel=0.35) and held[2] == pytest.approx(3 * held[1], rel=0.1)
+
+
 def test_fills_of_a_side_withdraw_that_side_only():
     flow = OrderFlow(at=0.0, duration=30.0, notional_per_second=2e6, side="sell")
     core = simulate(steps=30, depth=LinearDepth(notional_1pct=2e7, flow_elasticity=1.0), shocks=(flow,), **STILL)

@@ -35,8 +35,8 @@ def test_without_risk_the_half_spread_is_that_of_the_fill_rate():
 class Quoting:
     """One maker at a hand-made desk with its own book."""
 
-    def __init__(self, hedged_share=0.0, **parameters):
-        self.hedged_share = hedged_share
+    def __init__(self, hedged_share=0.0, bare_widening=0.0, **parameters):
+        self.hedged_share, self.bare_widening = hedged_share, bare_widening
         self.part = MarketMakers(count=1, index_weight=1.0, **parameters)
         self.desk = Desk(cash=1e6)
         self.rows, self.quotes = maker_rows(self.part, [DEPTH], [10000.0], [BTC.lot_size], 0)
@@ -46,9 +46,10 @@ class Quoting:
     def act(self, depth_factor=1.0):
         desk, self.step = self.desk, self.step + 1
         n = decide_makers(
-            0, 1, self.part.rule(DEPTH, self.hedged_share), self.rows, self.quotes, desk.accounts, desk.positions,
-            desk.market, desk.contracts, desk.requirement, self.book.slots, self.book.pool, self.step, 1.0,
-            stream_key(1, "makers"), np.array([depth_factor]), desk.orders, 0, desk.owners,
+            0, 1, self.part.rule(DEPTH, self.hedged_share, self.bare_widening), self.rows, self.quotes,
+            desk.accounts, desk.positions, desk.market, desk.contracts, desk.requirement, self.book.slots,
+            self.book.pool, self.step, 1.0, stream_key(1, "makers"), np.array([depth_factor]), desk.orders, 0,
+            desk.owners,
         )
         orders = desk.orders[:n]
         self.book.match(desk.orders, np.arange(n), np.zeros((1, 1), np.int64))
@@ -150,6 +151,61 @@ def test_makers_leave_after_losses():
     maker.act()
     maker.desk.accounts["equity"] = maker.desk.accounts["equity"] * 0.89
     assert maker.act()["kind"].tolist() == [OrderKind.CANCEL_ALL]
+
+
+@pytest.mark.parametrize(("elasticity", "size"), [(0.0, 1.0), (1.0, 0.5), (2.0, 0.25)])
+def test_a_maker_who_lost_half_of_its_capital_quotes_half(elasticity, size):
+    maker = Quoting(capital_elasticity=elasticity, loss_limit=1.0, replace_ticks=1000)
+    opening = maker.act()["lots"]
+    maker.desk.accounts["equity"] //= 2
+    if elasticity == 0.0:
+        assert len(maker.act()) == 0
+        return
+    shrunk = maker.act()
+    assert np.all(shrunk["kind"] == OrderKind.REPLACE)
+    assert shrunk["lots"].tolist() == (opening * size).astype(int).tolist()
+    maker.desk.accounts["equity"] *= 4                             # more than at the opening: no larger than then
+    assert maker.act()["lots"].tolist() == opening.tolist()
+
+
+def test_the_inventory_limit_shrinks_with_capital():
+    maker = Quoting(inventory_limit=20.0, capital_elasticity=1.0, loss_limit=1.0)
+    maker.act()
+    maker.desk.positions["lots"] = int(0.6 * maker.rows["limit_lots"][0])
+    assert set(maker.act()["side"].tolist()) == {BUY, SELL}
+    maker = Quoting(inventory_limit=20.0, capital_elasticity=1.0, loss_limit=1.0)
+    maker.act()
+    maker.desk.positions["lots"] = int(0.6 * maker.rows["limit_lots"][0])
+    maker.desk.accounts["equity"] //= 2                            # .6 of the old limit is above half of it
+    assert {int(o["side"]) for o in maker.act() if o["kind"] != OrderKind.CANCEL} == {SELL}
+
+
+def test_a_maker_comes_back_with_the_capital_it_has_left():
+    maker = Quoting(capital_elasticity=1.0, loss_limit=0.1, return_seconds=20.0)
+    opening = maker.act()["lots"]
+    maker.desk.accounts["equity"] = (maker.desk.accounts["equity"] * 0.6).astype(int)
+    assert maker.act()["kind"].tolist() == [OrderKind.CANCEL_ALL]
+    assert all(len(maker.act()) == 0 for _ in range(19))
+    assert maker.act()["lots"].sum() == pytest.approx(0.6 * opening.sum(), rel=0.01)
+
+
+def test_a_hedge_that_gained_what_the_venue_took_leaves_the_capital_whole():
+    maker = Quoting(capital_elasticity=1.0, loss_limit=1.0)
+    opening = maker.act()["lots"]
+    maker.desk.accounts["equity"] //= 2
+    maker.rows["outside_profit"] = maker.desk.accounts["equity"][0]
+    assert len(maker.act()) == 0 and np.all(opening > 0)
+
+
+def test_what_deleveraging_left_without_its_hedge_bears_risk():
+    flat = Quoting(1.0, inventory_limit=1000.0).act()
+    stripped, wide = Quoting(1.0, inventory_limit=1000.0), Quoting(1.0, 10.0, inventory_limit=1000.0)
+    for maker in (stripped, wide):
+        maker.rows["bare_lots"] = 50 * maker.rows["unit_lots"][0]
+    skewed, widened = stripped.act(), wide.act()
+    assert prices(flat, BUY)[0] - prices(skewed, BUY)[0] == pytest.approx(4.3, abs=0.5)   # as without any hedge
+    spread = [prices(orders, SELL)[-1] - prices(orders, BUY)[-1] for orders in (skewed, widened)]
+    assert spread[1] == pytest.approx(1.5 * spread[0], rel=0.05)   # 1 + 10 x 50 / 1000
 
 
 def test_quotes_widen_with_volatility():

@@ -197,6 +197,23 @@ def test_makers_who_were_cut_leave_for_a_while():
     assert away.tolist() == [False, True, False]
 
 
+def test_makers_know_which_hedges_they_lost_and_what_the_others_earned():
+    core = crash(steps=40, shocks=(), hedges=OutsideHedges(maker_share=1.0, rehedge_share=0.5))
+    people = core.population
+    legs, held = people.hedge_state, core.positions["lots"][people.maker_state["account"], 0].copy()
+    m = int(np.argmax(np.abs(held)))
+    assert np.all(people.maker_state["bare_lots"] == 0)
+    cuts = np.zeros(1, ADL)
+    cuts["counterparty"], cuts["lots"] = people.maker_state["account"][m], held[m] // 2   # half is closed
+    people.after_deleveraging(core, cuts)
+    people.decide(core, core.orders)
+    assert people.maker_state["bare_lots"][m] == legs["cut_lots"][m] != 0
+    assert np.sign(people.maker_state["bare_lots"][m]) == -np.sign(held[m])
+    profit = legs["outside_lots"] * 1e-3 * core.market.record["index"][0] + legs["outside_cash"]
+    told = people.maker_state["outside_profit"] * 1e-6
+    assert told == pytest.approx(profit, abs=1e-5)
+
+
 def test_orders_do_not_depend_on_who_calls_the_rules():
     setup = dataclasses.replace(
         Setup(), **{**PARTS, "population": dataclasses.replace(PARTS["population"], traders=60)}, steps=30,
