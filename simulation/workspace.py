@@ -58,6 +58,7 @@ class Workspace:
             self.n_steps, self.step_seconds, self.seed, setup.opening_seconds,
         )
         self.book = OrderBook(self.instruments, len(self.accounts))
+        self._input_notes = tuple(setup.outside_world.notes())
         self.recorder = Recorder(self.n_steps, len(self.instruments), trades=trades)
         self._read_rules(setup)
 
