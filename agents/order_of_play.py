@@ -71,38 +71,38 @@ class OrderOfPlay(Members):
         market, book, owners = sim.market, sim.book, self._owners
         if group == 0:
             return decide_background(
-                first, last, self._background_rules, self.flows, self.places, market.record, sim.contracts, book.slots,
+                first, last, self._background_rules, self.flows, self.places, sim.loop.seen, sim.contracts, book.slots,
                 book.pool, sim.step_index, sim.step_seconds, keys[:2], market.depth_factor, market.flow_notional,
                 self.takers, orders, n, owners,
             )
         if group == 1:
             return decide_arbitrageurs(
-                first, last, self._arbitrageur_rule, self.arbitrageur_state, sim.accounts, sim.positions, market.record,
+                first, last, self._arbitrageur_rule, self.arbitrageur_state, sim.accounts, sim.positions, sim.loop.seen,
                 sim.contracts, sim.margin.table, sim.step_index, keys[2], orders, n, owners,
             )
         if group == MAKERS:
             n = decide_makers(
                 first, last, self._maker_rules, self.maker_state, self.quotes, sim.accounts, sim.positions,
-                market.record, sim.contracts, sim.margin.table, book.slots, book.pool, sim.step_index, sim.step_seconds,
+                sim.loop.seen, sim.contracts, sim.margin.table, book.slots, book.pool, sim.step_index, sim.step_seconds,
                 keys[3], market.depth_factor, orders, n, owners,
             )
             return self._rehedge(sim, first, last, self.maker_state, Kind.MAKER, orders, n)
         if group == BASIS_TRADERS:
             n = decide_basis_traders(
                 first, last, self._basis_rule, self.basis_state, self.hedge_state, self._hedge_of, sim.accounts,
-                sim.positions, market.record, sim.contracts, sim.margin.table, sim.step_index, keys[6],
+                sim.positions, sim.loop.seen, sim.contracts, sim.margin.table, sim.step_index, keys[6],
                 self.top_up_requests, orders, n,
             )
             return self._rehedge(sim, first, last, self.basis_state, Kind.BASIS_TRADER, orders, n)
         n = decide_traders(
-            first, last, self._trader_rules, self.traders, sim.accounts, sim.positions, market.record, sim.contracts,
+            first, last, self._trader_rules, self.traders, sim.accounts, sim.positions, sim.loop.seen, sim.contracts,
             sim.margin.table, book.slots, book.pool, sim.step_index, sim.step_seconds, keys[4], self.top_up_requests,
             orders, n, owners,
         )
         if self.entries.active:
             n = decide_entries(
                 first, last, self._entry_rule, self._leverage_rules, self._rounds, self._trader_rules, self.entry_state,
-                self.traders, sim.accounts, sim.positions, market.record, sim.contracts, sim.margin.table,
+                self.traders, sim.accounts, sim.positions, sim.loop.seen, sim.contracts, sim.margin.table,
                 sim.step_index, sim.step_seconds, keys[5], self.top_up_requests, orders, n,
             )
         return self._rehedge(sim, first, last, self.traders, Kind.TRADER, orders, n)
@@ -115,7 +115,7 @@ class OrderOfPlay(Members):
             return n
         return decide_rehedges(
             first, last, self._hedge_rule, owners, origin, self.hedge_state, self._hedge_of, sim.accounts,
-            sim.market.record, sim.contracts, sim.step_index, self._keys[7], orders, n,
+            sim.loop.seen, sim.contracts, sim.step_index, self._keys[7], orders, n,
         )
 
     def group_size(self, group: int) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spirals.simulation.margin.stage import MarginStage
 from spirals.simulation.measures.record import RunRecord
+from spirals.simulation.open_loop import ClosedLoop
 from spirals.simulation.population_like import PopulationLike
 from spirals.simulation.saved_state import SCHEMA_VERSION, SavedState
 from spirals.simulation.state import FUND_ROW
@@ -32,18 +33,21 @@ class Simulation(SavedState):
         Fork of the run; changes every draw made after the fork.
     trades : bool
         Keep every trade.
+    loop : ClosedLoop, optional
+        Which edges of the loop are cut, or taped for others; closed by default.
     """
 
     def __init__(
-        self, setup: Any, population: PopulationLike, seed: int, *, branch: int = 0, trades: bool = False
+        self, setup: Any, population: PopulationLike, seed: int, *, branch: int = 0, trades: bool = False,
+        loop: ClosedLoop | None = None,
     ) -> None:
-        super().__init__(setup, population, seed, branch=branch, trades=trades)
+        super().__init__(setup, population, seed, branch=branch, trades=trades, loop=loop)
         self._open()
 
     def step(self) -> None:
         """Run one step: the six stages, then liquidation rounds over stages 3 to 6."""
         self.step_index += 1
-        market = self.market.advance(self.step_index)        # 1 market
+        market = self._advance()                             # 1 market
         self.margin.update(market)                           # 2 margin policy
         due = self._assess()                                 # 3 accounts
         n_orders = self._decide()                            # 4 decisions

@@ -13,6 +13,7 @@ from spirals.simulation.arrival import arrival_sequence
 from spirals.simulation.liquidation.close_out import close_out_orders
 from spirals.simulation.liquidation.settlement import settle_liquidations
 from spirals.simulation.liquidation.shadow import execute_beside_book, refill_shadow
+from spirals.simulation.market.view import MarketState
 from spirals.simulation.recorder import (
     CALLS,
     HIT_BOUND,
@@ -30,9 +31,15 @@ __all__ = ["Stages"]
 class Stages(Workspace):
     """A workspace that can assess accounts, collect orders, close out, trade, settle and record."""
 
+    def _advance(self) -> MarketState:
+        """Advance the market; return what the margin policy sees of it."""
+        self.loop.before(self.step_index)
+        self.market.advance(self.step_index)
+        return self.loop.advanced(self.step_index)
+
     def _assess(self) -> int:
         due, calls = assess(
-            self.accounts, self.positions, self.book.resting, self.market.record, self.contracts, self.margin.table,
+            self.accounts, self.positions, self.book.resting, self.loop.seen, self.contracts, self.margin.table,
             self.margin.grandfathered, self._call_rules, self.step_index, self._due,
             self.recorder.calls.reserve(len(self.accounts)),
         )
@@ -71,7 +78,7 @@ class Stages(Workspace):
         sequence = self._sequence[:n_orders]
         check_orders(
             self.orders, sequence, self.accounts, self.positions, self.book.resting, self.book.slots, self.book.pool,
-            self.market.record, self.contracts, self.margin.table, self._pending, self._work_first, self._work_turn,
+            self.loop.seen, self.contracts, self.margin.table, self._pending, self._work_first, self._work_turn,
             self._counts,
         )
         if self._beside_book:
@@ -108,6 +115,7 @@ class Stages(Workspace):
             self.recorder.keep(trades, self.step_index)
         self.book.observe(record)
         self.market.remark()
+        self.loop.traded(self.step_index)
         return bool(n) and (adl > 0 or bool(np.any(self._liquidations["filled_lots"][:n] != 0)))
 
     def _record(self, rounds: int, *, hit_bound: bool) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from spirals.simulation.contracts import contracts_of
 from spirals.simulation.margin.stage import MarginStage
 from spirals.simulation.market.market import Market
+from spirals.simulation.open_loop import ClosedLoop
 from spirals.simulation.order_book.book import OrderBook
 from spirals.simulation.population_like import PopulationLike
 from spirals.simulation.randomness import stream_key
@@ -39,7 +40,8 @@ class Workspace:
     margin: MarginStage   # set when the accounts open
 
     def __init__(
-        self, setup: Any, population: PopulationLike, seed: int, *, branch: int = 0, trades: bool = False
+        self, setup: Any, population: PopulationLike, seed: int, *, branch: int = 0, trades: bool = False,
+        loop: ClosedLoop | None = None,
     ) -> None:
         self.setup = setup
         self.population = population
@@ -57,6 +59,8 @@ class Workspace:
             self.instruments, setup.outside_world, setup.shocks, setup.price_feed, setup.volatility, setup.funding,
             self.n_steps, self.step_seconds, self.seed, setup.opening_seconds,
         )
+        self.loop = loop or ClosedLoop()
+        self.loop.attach(self.market)
         self.book = OrderBook(self.instruments, len(self.accounts))
         self._input_notes = tuple(setup.outside_world.notes())
         self.recorder = Recorder(self.n_steps, len(self.instruments), trades=trades)
