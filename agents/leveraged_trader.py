@@ -21,6 +21,8 @@ from spirals.agents.rows import Behaviour, Response
 from spirals.simulation.accounts.requirement import affordable_notional, maintenance_requirement
 from spirals.simulation.kernel import inlined, kernel
 from spirals.simulation.order_book.queue_kernels import find_slot
+from spirals.simulation.order_book.records import SLOT_MASK
+from spirals.simulation.prefetch import prefetch
 from spirals.simulation.state import BUY, SELL, Cause, Kind, Mode, OrderKind, Status
 
 __all__ = ["MOST_ORDERS", "decide_traders", "trader_rule"]
@@ -54,6 +56,8 @@ def decide_traders(
     work = np.empty((4, CHUNK), np.uint64)
     for start in range(first, last, CHUNK):
         stop = min(start + CHUNK, last)
+        for t in range(start, stop):   # orders rest anywhere in the book: ask for them while the draws are made
+            prefetch(slots, traders[t]["order_id"] & SLOT_MASK)
         uniforms_of_rows(key, step, traders, start, stop, work, draws)
         for t in range(start, stop):
             trader = traders[t]
