@@ -254,7 +254,11 @@ def market_orders(i, rule, flow, market, contract, ratio, step, seconds, key, ta
     buying = 0.5 + rule["anchor_bias"] * min(max(gap, -1.0), 1.0)
     count, _ = uniforms(key, step, i * ACTORS, 0)
     per_lot = market["mid"] * contract["lot_size"]
-    for k in range(min(poisson_quantile(rate, count), MOST_TAKERS)):
+    wanted = poisson_quantile(rate, count)
+    if wanted > MOST_TAKERS:
+        flow["cut_steps"] += 1
+        flow["cut_orders"] += wanted - MOST_TAKERS
+    for k in range(min(wanted, MOST_TAKERS)):
         side_draw, size = uniforms(key, step, i * ACTORS, 2 * k + 1)
         when, rounding = uniforms(key, step, i * ACTORS, 2 * k + 2)
         side = BUY if side_draw < buying else SELL

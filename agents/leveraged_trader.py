@@ -21,6 +21,8 @@ from spirals.agents.rows import Behaviour, Response
 from spirals.simulation.accounts.requirement import affordable_notional, maintenance_requirement
 from spirals.simulation.kernel import inlined, kernel
 from spirals.simulation.order_book.queue_kernels import find_slot
+from spirals.simulation.order_book.records import SLOT_MASK
+from spirals.simulation.prefetch import prefetch
 from spirals.simulation.state import BUY, SELL, Cause, Kind, Mode, OrderKind, Status
 
 __all__ = ["MOST_ORDERS", "decide_traders", "trader_rule"]
@@ -54,6 +56,8 @@ def decide_traders(
     work = np.empty((4, CHUNK), np.uint64)
     for start in range(first, last, CHUNK):
         stop = min(start + CHUNK, last)
+        for t in range(start, stop):   # orders rest anywhere in the book: ask for them while the draws are made
+            prefetch(slots, traders[t]["order_id"] & SLOT_MASK)
         uniforms_of_rows(key, step, traders, start, stop, work, draws)
         for t in range(start, stop):
             trader = traders[t]
@@ -106,10 +110,14 @@ def trader_rule(
             cause = STOP_LOSS if trader["behaviour"] == STOPPING else VOLUNTARY
             return close(rule, trader, market, contract, lots, abs(lots), cause, seconds, second, out_order)
         if near_call(rule, account, position, market["mark"] * contract["lot_value"]) and trader["response"] != NOTHING:
-            did = before_call(rule, trader, account, position, market, contract, brackets, seconds, first, second,
-                              out_order)
-            if did != IDLE:
-                return did
+            chance = call_chance(rule, trader, account, position, market, contract, brackets, seconds)
+            if first < chance:
+                did = before_call(rule, trader, account, position, market, contract, seconds, second, out_order)
+                if did != IDLE:
+                    return did
+                first /= chance
+            else:
+                first = (first - chance) / (1.0 - chance)  # uniform again: the behaviour is a decision of its own
     behaviour = trader["behaviour"]
     if behaviour == LEVERAGE_TARGETING and lots != 0:
         did = target_leverage(rule, trader, account, position, market, contract, seconds, first, second, out_order)
@@ -140,8 +148,8 @@ def near_call(rule, account, position, lot):
 
 
 @inlined
-def before_call(rule, trader, account, position, market, contract, brackets, seconds, u, when, out_order):
-    """React to a near call with the hazard of the module docstring: reduce, or ask for money."""
+def call_chance(rule, trader, account, position, market, contract, brackets, seconds):
+    """Return the chance that the trader reacts to a near call in this step: the hazard of the module docstring."""
     lots = position["lots"]
     notional = abs(lots) * market["mark"] * contract["lot_value"]
     equity = np.float64(account["equity"])
@@ -151,14 +159,23 @@ def before_call(rule, trader, account, position, market, contract, brackets, sec
         maintenance = maintenance_requirement(notional * contract["atom"], brackets) / contract["atom"]
     distance = (equity - maintenance) / (notional * rule["call_distance"])
     hazard = trader["call_hazard"] * math.exp(-max(distance, 0.0))
-    if u >= 1.0 - math.exp(-hazard * seconds):
-        return IDLE
+    return 1.0 - math.exp(-hazard * seconds)
+
+
+@inlined
+def before_call(rule, trader, account, position, market, contract, seconds, when, out_order):
+    """React to a near call: reduce, or ask for money."""
+    lots = position["lots"]
     if trader["response"] == REDUCE:
         part = max(np.int64(1), np.int64(rule["reduce_share"] * abs(lots)))
         return close(rule, trader, market, contract, lots, part, CALL_RESPONSE, seconds, when, out_order)
     if account["transfer_step"] >= 0:
         return IDLE
-    wanted = np.int64(max(notional / trader["target_leverage"] - equity, 0.0))
+    value = lots * market["mark"] * contract["lot_value"]
+    equity = np.float64(account["equity"])
+    if account["mode"] == ISOLATED:
+        equity = position["collateral"] - position["cost"] + value
+    wanted = np.int64(max(abs(value) / trader["target_leverage"] - equity, 0.0))
     out_order["lots"] = min(wanted, account["outside_wealth"])
     return ASKED if out_order["lots"] > 0 else IDLE
 

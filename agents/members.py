@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spirals.agents.arbitrageur import Arbitrageurs, arbitrageur_rows
-from spirals.agents.background import BackgroundFlow, flow_rows, place_rows
+from spirals.agents.background import MOST_TAKERS, BackgroundFlow, flow_rows, place_rows
 from spirals.agents.basis_trader import BasisTraders, basis_rows
 from spirals.agents.entry import Entries
 from spirals.agents.hedging import OutsideHedges, hedge_rows
@@ -167,6 +167,20 @@ class Members:
         """Return how whoever enters chooses leverage under the margin of this step, one row per instrument."""
         return np.concatenate([self.population.opening_rule(float(brackets[0]["initial_rate"]))
                                for brackets in simulation.margin.table])
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a run should say of its population: bounds that were hit, positions that were balanced."""
+        found = []
+        for instrument, flow in zip(self.instruments, self.flows, strict=True):
+            if flow["cut_orders"]:
+                found.append(f"{instrument.name}: market orders of the background cut at {MOST_TAKERS} in "
+                             f"{flow['cut_steps']} steps, {flow['cut_orders']} not sent")
+        surplus = self.positions_table.surplus if self.positions_table else ()
+        for instrument, lots in zip(self.instruments, surplus, strict=False):
+            if lots:
+                found.append(f"{instrument.name}: the background balances {lots * instrument.lot_size:g} of "
+                             f"{self.population.positions_file}")
+        return tuple(found)
 
     def kinds(self) -> list[int]:
         """Return the Kind of every row from the takers on."""

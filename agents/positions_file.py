@@ -5,8 +5,6 @@ Columns: ``account`` (any label), ``instrument`` (its name), ``size`` [base], ``
 (cross or isolated, cross by default). Rows of one account share its ledger row.
 """
 
-import csv
-import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from spirals.agents.opening import HOLDING
 from spirals.simulation.contracts import Instrument
 from spirals.simulation.errors import InputError
+from spirals.simulation.market.csv_file import csv_number, read_csv
 from spirals.simulation.state import Mode
 
 __all__ = ["PositionTable", "read_positions"]
@@ -60,19 +59,16 @@ def read_positions(file: str, instruments: tuple[Instrument, ...], balance: str)
     path = Path(file)
     if not path.is_file():
         raise InputError([f"positions file must exist, was {file!r}"])
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        missing = [name for name in REQUIRED if name not in reader.fieldnames]
-        unknown = [name for name in reader.fieldnames if name not in REQUIRED + OPTIONAL]
-        found = [f"{path}: columns must be {', '.join(REQUIRED)} (and side, mode); missing {name}" for name in missing]
-        found += [f"{path}: unknown column {name!r}; allowed: {', '.join(REQUIRED + OPTIONAL)}" for name in unknown]
-        if missing:
-            raise InputError(found)
-        records = [(line, {k: (v or "").strip() for k, v in record.items() if k}) for line, record in
-                   enumerate(reader, start=2)]
+    table = read_csv(path, "positions file")
+    missing = [name for name in REQUIRED if name not in table.names]
+    unknown = [name for name in table.names if name not in REQUIRED + OPTIONAL]
+    found = [f"{path}: columns must be {', '.join(REQUIRED)} (and side, mode); missing {name}" for name in missing]
+    found += [f"{path}: unknown column {name!r}; allowed: {', '.join(REQUIRED + OPTIONAL)}" for name in unknown]
+    found += table.problems
+    if missing:
+        raise InputError(found)
     parser = _Parser(path, instruments, found)
-    for line, record in records:
+    for line, record in zip(table.lines, table.rows, strict=True):
         parser.read(line, record)
     return parser.finish(balance)
 
@@ -107,8 +103,8 @@ class _Parser:
         if (label, name) in self.seen:
             wrong("account and instrument", "together in one row only", f"{label}, {name}")
         self.seen.add((label, name))
-        size, entry = self._number(record["size"]), self._number(record["entry_price"])
-        collateral = self._number(record["collateral"])
+        size, entry = csv_number(record["size"]), csv_number(record["entry_price"])
+        collateral = csv_number(record["collateral"])
         side = record.get("side", "")
         if side not in ("", "long", "short"):
             wrong("side", "long, short or empty", side)
@@ -151,10 +147,3 @@ class _Parser:
             holding["account"], holding["instrument"], holding["lots"] = account, column, signed
             holding["entry_ticks"], holding["isolated"] = ticks, int(mode == Mode.ISOLATED)
         return PositionTable(list(self.numbers), holdings, self.collateral, surplus)
-
-    @staticmethod
-    def _number(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            return math.nan

@@ -132,8 +132,11 @@ class ReferenceTrader(mesa.Agent):
             rate = self.model.venue.rates[self.instrument][1]
             maintenance = rate * (notional * self.contract.atom) / self.contract.atom
         hazard = self.call_hazard * math.exp(-max((equity - maintenance) / scale, 0.0))
-        if not self.happens(hazard, self.first):
+        chance = 1.0 - math.exp(-hazard * self.model.venue.step_seconds)
+        if self.first >= chance:
+            self.first = (self.first - chance) / (1.0 - chance)   # what is decided next has a draw of its own
             return False
+        self.first /= chance
         if self.response == Response.REDUCE:
             self.close(max(1, int(self.rule["reduce_share"] * abs(lots))), Cause.CALL_RESPONSE, self.second)
             return True

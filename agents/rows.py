@@ -97,6 +97,8 @@ FLOW = np.dtype([                  # one instrument of the background
     ("bought_from", "f8"),         # state: [quote] recent fills of its asks
     ("notional_1pct", "f8"),       # [quote] of the profile
     ("order_notional", "f8"),      # [quote] mean size of a market order
+    ("cut_steps", "i8"),           # state: steps in which market orders were cut at MOST_TAKERS
+    ("cut_orders", "i8"),          # state: orders that were not sent for it
 ])
 
 BACKGROUND_RULE = np.dtype([

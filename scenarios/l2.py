@@ -25,6 +25,7 @@ from spirals.simulation.errors import InputError
 __all__ = ["L2Stream", "read_l2"]
 
 MOST_TOLD = 20   # problems of one kind that are told one by one
+LAST_MS = 10**14  # year 5138: a time beyond it counts microseconds
 DEPTH_FIELDS = {"T", "U", "u", "b", "a"}
 QUOTE_FIELDS = {"T", "b", "B", "a", "A"}
 TRADE_FIELDS = {"T", "t", "p", "q", "m"}
@@ -168,6 +169,7 @@ class _Messages:
         self.quotes: list[tuple[int, float, float]] = []
         self.trades: list[tuple[int, float, float, int, int]] = []
         self.symbol = ""
+        self.last_ms = 0
 
     def add(self, number: int, text: bytes) -> None:
         """Sort one line in."""
@@ -177,7 +179,7 @@ class _Messages:
             message = json.loads(body)
             data = message.get("data", message)
             self._sort(number, data)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             self.faults.add("unreadable line", number, f"{type(error).__name__}: {error}")
 
     def _sort(self, number: int, data: dict[str, Any]) -> None:
@@ -187,10 +189,15 @@ class _Messages:
             self.faults.add("another symbol", number, f"{symbol} after {self.symbol}")
             return
         self.symbol = self.symbol or symbol
-        if kind == "depthUpdate":
+        if "T" in data and not 0 <= int(data["T"]) < LAST_MS:
+            self.faults.add("time out of range", number, f"{data['T']}, must be milliseconds since 1970")
+        elif kind == "depthUpdate":
             _need(data, DEPTH_FIELDS)
             levels = _levels(data["b"], 1) + _levels(data["a"], -1)
-            if all(row[1] > 0 and 0 <= row[2] < math.inf for row in levels):
+            if self.last_ms > int(data["T"]):
+                self.faults.add("update out of order", number, f"{data['T']} after {self.last_ms}")
+            elif all(0 < row[1] < math.inf and 0 <= row[2] < math.inf for row in levels):
+                self.last_ms = int(data["T"])
                 self.updates.append((number, {**data, "levels": levels}))
             else:
                 self.faults.add("price or size of a level out of range", number, "price above 0, size at least 0")
@@ -207,13 +214,12 @@ class _Messages:
 
     def _add_snapshot(self, number: int, data: dict[str, Any]) -> None:
         _need(data, {"lastUpdateId", "T", "bids", "asks"})
-        bids = np.array(data["bids"], np.float64).reshape(-1, 2)
-        asks = np.array(data["asks"], np.float64).reshape(-1, 2)
+        bids, asks = (np.array([row[1:] for row in _levels(data[side], 0)]).reshape(-1, 2) for side in ("bids", "asks"))
         if not len(bids) or not len(asks):
             self.faults.add("one-sided snapshot", number, f"{len(bids)} bids, {len(asks)} asks")
         elif bids[:, 0].max() >= asks[:, 0].min():
             self.faults.add("crossed snapshot", number, f"bid {bids[:, 0].max():g}, ask {asks[:, 0].min():g}")
-        elif min(bids.min(), asks.min()) <= 0:
+        elif not (min(bids.min(), asks.min()) > 0 and max(bids.max(), asks.max()) < math.inf):
             self.faults.add("price or size of a level out of range", number, "price and size above 0")
         else:
             bids, asks = bids[np.argsort(-bids[:, 0], kind="stable")], asks[np.argsort(asks[:, 0], kind="stable")]
@@ -221,7 +227,7 @@ class _Messages:
 
     def _add_quote(self, number: int, data: dict[str, Any]) -> None:
         bid, ask, sizes = float(data["b"]), float(data["a"]), (float(data["B"]), float(data["A"]))
-        if not (bid > 0 and ask > 0 and min(sizes) > 0):
+        if not (0 < bid < math.inf and 0 < ask < math.inf and min(sizes) > 0):
             self.faults.add("one-sided quote", number, f"{data['B']} at {data['b']}, {data['A']} at {data['a']}")
         elif bid >= ask:
             self.faults.add("crossed quote", number, f"bid {bid:g}, ask {ask:g}")
@@ -233,11 +239,14 @@ class _Messages:
     def _add_trade(self, number: int, data: dict[str, Any]) -> None:
         trade = (int(data["T"]), float(data["p"]), float(data["q"]), -1 if data["m"] else 1, int(data["t"]))
         expected = self.trades[-1][4] + 1 if self.trades else trade[4]
-        if not (trade[1] > 0 and trade[2] > 0):
+        if not (0 < trade[1] < math.inf and 0 < trade[2] < math.inf):
             self.faults.add("price or size of a trade out of range", number, f"{data['q']} at {data['p']}")
             return
         if trade[4] < expected:
             self.faults.add("repeated trade", number, f"id {trade[4]} after {expected - 1}")
+            return
+        if self.trades and trade[0] < self.trades[-1][0]:
+            self.faults.add("trade out of order", number, f"{trade[0]} after {self.trades[-1][0]}")
             return
         if trade[4] > expected:
             self.faults.add("missing trades", number, f"ids {expected} to {trade[4] - 1}")

@@ -83,9 +83,10 @@ def run_scenario(
     Raises
     ------
     InputError
-        A seed, number of steps or twin that does not exist, or inputs that contradict.
+        A seed, number of steps or twin that does not exist, inputs that contradict, or code of the user's
+        with which the run does not open: all that happens before the first step.
     RuntimeError
-        Code of the user's failed during the run.
+        Code of the user's failed from the first step on.
     """
     from spirals.agents.model import SpiralModel
     from spirals.simulation.engine import TWINS
@@ -100,15 +101,22 @@ def run_scenario(
         for name in variants:
             switches: Any = TWINS[name][1] if name else {}
             setup = dataclasses.replace(scenario, engine=dataclasses.replace(scenario.engine, **switches))
-            try:
-                model = SpiralModel(setup=setup, rng=seed, collect_every=0)
-            except SystemExit as error:
-                raise RuntimeError(f"the user's code called sys.exit({error.code!r})") from error
+            model = _opened(SpiralModel, setup, seed)
             _run_to_end(model, advance)
             records[name] = model.core.record()
     own = records.pop("")
     measured = outcomes(own, records)
     return RunResult(scenario.name, seed, own.stop_reason, measured, attribution(measured), own, records)
+
+
+def _opened(model: Any, setup: Any, seed: int) -> Any:
+    """Return the model at its opening; whatever goes wrong until here is input that cannot be used."""
+    try:
+        return model(setup=setup, rng=seed, collect_every=0)
+    except SystemExit as error:
+        raise InputError([f"the user's code called sys.exit({error.code!r}) before the first step"]) from error
+    except RuntimeError as error:
+        raise InputError([str(error)]) from error
 
 
 def _run_to_end(model: Any, advance: Callable[[int], Any]) -> None:

@@ -13,7 +13,8 @@ class PopulationLike(Protocol):
 
     Where it has them, the venue also calls ``after_deleveraging(simulation, cuts)`` with the ADL records of a
     round, ``react(simulation, orders, round)`` for orders between liquidation rounds, and
-    ``outside_profit(simulation)`` for the profit of legs held elsewhere [quote] by account.
+    ``outside_profit(simulation)`` for the profit of legs held elsewhere [quote] by account; ``notes()`` gives the
+    bounds that were hit and what the input needed, in words for the `stop_reason`.
     """
 
     n_accounts: int

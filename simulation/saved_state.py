@@ -1,5 +1,6 @@
 """Saved state: the state of a run as arrays, its digest, and the file that holds it."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from spirals.simulation.state import hash_arrays
 
 __all__ = ["SCHEMA_VERSION", "SavedState"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2   # 2: equity by ten kinds, background orders that were cut
 
 
 class SavedState(Stages):
@@ -72,15 +73,27 @@ class SavedState(Stages):
         Raises
         ------
         ValueError
-            The file was written by a newer version, or for another set-up.
+            The file is no saved state, was written by another version, or for another set-up.
         """
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = _read_arrays(Path(path))
         version = int(arrays.pop("schema_version")[0])
-        if version > SCHEMA_VERSION:
-            raise ValueError(f"{path}: state of schema_version {version}, this program reads up to {SCHEMA_VERSION}")
+        if version != SCHEMA_VERSION:
+            raise ValueError(f"{path}: state of schema_version {version}, this program reads {SCHEMA_VERSION}: the "
+                             "records have changed; run the scenario again")
         mine = (self.accounts.shape, self.recorder.steps.shape)
         if (arrays["accounts"].shape, arrays["recorder.steps"].shape) != mine:
             raise ValueError(f"{path}: state of another set-up (accounts, instruments or steps differ)")
         self.recorder.restore({n[9:]: a for n, a in arrays.items() if n.startswith("recorder.")})
         self.restore(arrays)
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a file by name."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (AttributeError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: must be a state written by save(), gave {error}") from None
+    if not {"schema_version", "accounts", "recorder.steps"} <= set(arrays):
+        raise ValueError(f"{path}: must be a state written by save(), had no schema_version or no accounts")
+    return arrays

@@ -86,7 +86,12 @@ class Simulation(SavedState):
             beyond = int((self.recorder.steps["index"][: done + 1, k] >= instrument.max_price).sum())
             if beyond:
                 reason += f"; {instrument.name} above max_price ({instrument.max_price:g}) in {beyond} steps"
-        return reason
+        return "; ".join((reason, *self._notes()))
+
+    def _notes(self) -> tuple[str, ...]:
+        """Return what input and population have to say: repairs that were asked for, bounds that were hit."""
+        said = getattr(self.population, "notes", None)
+        return (*self._input_notes, *(said() if said is not None else ()))
 
     def _open(self) -> None:
         """Open the accounts, seed the book, record row 0."""

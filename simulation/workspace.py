@@ -63,6 +63,7 @@ class Workspace:
         self.loop = loop or ClosedLoop()
         self.loop.attach(self.market)
         self.book = OrderBook(self.instruments, len(self.accounts))
+        self._input_notes = tuple(setup.outside_world.notes())
         self.recorder = Recorder(self.n_steps, len(self.instruments), trades=trades)
         self._read_rules(setup)
 

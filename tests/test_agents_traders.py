@@ -73,6 +73,19 @@ def test_the_hazard_of_selling_rises_as_the_call_comes_near(mode):
     assert (order["side"], order["lots"], order["cause"]) == (SELL, 30, Cause.CALL_RESPONSE)
 
 
+def test_keeping_calm_before_a_call_says_nothing_about_the_next_decision():
+    """Reacting to the call has chance p, trading back to the target leverage q (1 - p): two decisions, not one draw."""
+    desk = Desk(lots=100, cash=70.0)                                 # 2 % from the call, at 14 times, target 5
+    row = trader(response=Response.REDUCE, call_hazard=5.0, behaviour=Behaviour.LEVERAGE_TARGETING, horizon=1.0)
+    p, q = 1 - math.exp(-5.0 * math.exp(-2.0)), 1 - math.exp(-1.0)
+    causes = []
+    for first in (np.arange(1000) + 0.5) / 1000:
+        did, order = decide(desk, row, first=first)
+        causes.append(int(order["cause"]) if did == ORDERED else -1)
+    found = [causes.count(Cause.CALL_RESPONSE) / 1000, causes.count(Cause.LEVERAGE_TARGET) / 1000]
+    assert found == pytest.approx([p, q * (1 - p)], abs=0.002)       # a grid of 1000: two ends
+
+
 def test_beyond_the_call_the_hazard_is_that_at_the_call():
     desk = Desk(lots=100, cash=20.0)
     row = trader(response=Response.REDUCE, call_hazard=0.5)

@@ -92,6 +92,32 @@ def test_bad_input_ends_with_status_2_and_no_traceback(capsys, monkeypatch, tmp_
     assert all(line.startswith("spirals: ") for line in errors)
 
 
+AGENT = """from spirals.agents import UserAgent
+from spirals.simulation.errors import InputError
+class Clumsy(UserAgent):
+    def start(self):
+        {start}
+    def step(self):
+        {step}
+"""
+FAULTS = ("1 / 0", "raise InputError(['no such price'])", "raise SystemExit(3)", "raise RuntimeError('x')")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("method", "expected"), [("start", 2), ("step", 1)])
+def test_user_code_that_fails_is_bad_input_before_the_first_step_and_a_failed_run_after(
+    capsys, tmp_path, method, expected, fault
+):
+    """Status 2: the input cannot be used; status 1: the run failed. Whatever the kind of the fault."""
+    bodies = {"start": "pass", "step": "pass", method: fault}
+    (tmp_path / "clumsy.py").write_text(AGENT.format(**bodies))
+    scenario = tmp_path / "clumsy.toml"
+    scenario.write_text('extends = "calm"\nsteps = 3\n[[agents]]\nfile = "clumsy.py"\ncapital = 10_000\n')
+    status, out, errors = called(capsys, "run", str(scenario))
+    assert status == expected and not out
+    assert f"{method} of agent Clumsy" in errors[-1] and not any("Traceback" in line for line in errors), errors
+
+
 def test_all_problems_of_a_command_line_are_told_at_once(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     status, _, errors = called(capsys, "run", "nothing", "--seed", "x", "--steps", "0", "-s", "nonsense")

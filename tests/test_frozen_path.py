@@ -46,7 +46,7 @@ def test_each_seed_takes_its_own_column(tmp_path):
         ("seconds,price\n0,1\n1,-3\n2,nan\n", "line 4"),
         ("seconds,price\n0,1\n1,1\n3,1\n", "must rise evenly"),
         ("seconds,price\n0,1\n0,1\n", "must rise evenly"),
-        ("", "columns must be seconds"),
+        ("", "was empty"),
     ],
 )
 def test_a_bad_path_file_is_refused_with_its_fault(tmp_path, text, fault):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import BTC, ToyPopulation, toy_setup
 
+from spirals.agents.rows import FLOW
 from spirals.simulation.accounts.margin_calls import MarginCalls
 from spirals.simulation.engine import TWINS, Engine
 from spirals.simulation.liquidation import LiquidationMechanism, LossWaterfall
@@ -16,7 +17,8 @@ from spirals.simulation.market.constant import ConstantPrice
 from spirals.simulation.market.funding import Funding
 from spirals.simulation.market.geometric_brownian import GeometricBrownian
 from spirals.simulation.market.price_feed import PriceFeed
-from spirals.simulation.simulation import Simulation
+from spirals.simulation.simulation import SCHEMA_VERSION, Simulation
+from spirals.simulation.state import ACCOUNT, LIQUIDATION, POSITION, STEP, STEP_TOTAL
 
 
 def crash(seed=0, steps=60, n=40, instruments=1, **parts):
@@ -94,16 +96,30 @@ def test_a_fork_shares_everything_until_its_branch_differs():
     assert fork.hash() == trunk.hash()
 
 
-def test_state_of_another_set_up_or_of_a_newer_version_is_refused(tmp_path):
+def test_state_of_another_set_up_or_of_another_version_is_refused(tmp_path):
     crash(1, 20).save(tmp_path / "a.npz")
     with pytest.raises(ValueError, match="another set-up"):
         crash(1, 21).load(tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz") as file:
         arrays = dict(file)
-    arrays["schema_version"] = np.array([99])
-    np.savez(tmp_path / "b.npz", **arrays)
-    with pytest.raises(ValueError, match="schema_version 99"):
-        crash(1, 20).load(tmp_path / "b.npz")
+    for version in (1, 99):
+        arrays["schema_version"] = np.array([version])
+        np.savez(tmp_path / "b.npz", **arrays)
+        with pytest.raises(ValueError, match=f"schema_version {version}, this program reads {SCHEMA_VERSION}"):
+            crash(1, 20).load(tmp_path / "b.npz")
+    del arrays["schema_version"]
+    np.savez(tmp_path / "c.npz", **arrays)
+    (tmp_path / "d.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:5000])
+    (tmp_path / "e.npz").write_bytes(b"")
+    for name in ("c", "d", "e"):
+        with pytest.raises(ValueError, match=r"must be a state written by save\(\)"):
+            crash(1, 20).load(tmp_path / f"{name}.npz")
+
+
+def test_the_records_that_a_saved_state_holds_are_those_of_its_version():
+    """Whoever changes a record of the state or the recorder raises SCHEMA_VERSION with it."""
+    sizes = tuple(record.itemsize for record in (ACCOUNT, POSITION, FLOW, STEP, STEP_TOTAL, LIQUIDATION))
+    assert (SCHEMA_VERSION, sizes) == (2, (128, 48, 64, 384, 192, 96))
 
 
 def test_without_leverage_nobody_is_liquidated():

@@ -11,7 +11,8 @@ import math
 from spirals.simulation.accounts.requirement import affordable_notional, initial_requirement
 from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.order_book.queue_kernels import find_slot
-from spirals.simulation.order_book.records import NONE
+from spirals.simulation.order_book.records import NONE, SLOT_MASK
+from spirals.simulation.prefetch import prefetch
 from spirals.simulation.state import Mode, OrderKind, OrderStatus, Reject, Status
 
 __all__ = ["check_orders"]
@@ -21,6 +22,7 @@ REJECTED = OrderStatus.REJECTED
 MARGIN, TRIMMED, BLOCKED = Reject.MARGIN, Reject.TRIMMED, Reject.ACCOUNT_BLOCKED
 CLOSED = Status.CLOSED
 MODE_ISOLATED = Mode.ISOLATED
+AHEAD = 8   # orders after this one whose target is asked for
 UNCHECKED, ALONE, ONE_OF_SEVERAL = range(3)
 
 
@@ -58,6 +60,8 @@ def check_orders(orders, sequence, accounts, positions, resting, slots, pool, re
                 work_turn[first] = ONE_OF_SEVERAL
                 several = True
     for row in range(len(sequence)):
+        if row + AHEAD < len(sequence):
+            prefetch(slots, orders[row + AHEAD]["target"] & SLOT_MASK)   # orders rest anywhere in the book
         if work_turn[row] != UNCHECKED:
             order = orders[row]
             work_first[order["account"]] = -1

@@ -1,6 +1,7 @@
 """Stage 2: runs the policy of a simulation and keeps its requirement as a table for the kernels."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,8 @@ class MarginStage:
 
     def __init__(self, policy: MarginPolicy, market: MarketState) -> None:
         self.policy = policy
-        self.state = policy.start(market)
         self.requirement: MarginRequirement | None = None
+        self.state = self._called(policy.start, market)
         self.update(market)
 
     def update(self, market: MarketState) -> MarginRequirement:
@@ -54,19 +55,24 @@ class MarginStage:
         return requirement
 
     def _asked(self, market: MarketState) -> tuple[Any, MarginRequirement]:
-        """Return what the policy answers; a fault of its code names class, file and step."""
-        try:
-            answer = self.policy.update(self.state, market)
-        except InputError as error:
-            place = f"{policy_name(self.policy)} at step {market.step}"
-            raise InputError([f"{place}: {line}" for line in error.problems]) from error
-        except (Exception, SystemExit) as error:
-            fault = f"{type(error).__name__}: {error}"
-            raise RuntimeError(f"{policy_name(self.policy)} failed at step {market.step} ({fault})") from error
+        """Return what the policy answers."""
+        answer = self._called(self.policy.update, self.state, market)
         if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], MarginRequirement)):
             raise InputError([f"{policy_name(self.policy)} returned the wrong thing at step {market.step}; "
                               f"allowed: (state, MarginRequirement); given: {repr(answer)[:60]}"])
         return answer
+
+    def _called(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a method of the policy; a fault of its code names class, file and step."""
+        step = arguments[-1].step
+        try:
+            return method(*arguments)
+        except InputError as error:
+            place = f"{policy_name(self.policy)} at step {step}"
+            raise InputError([f"{place}: {line}" for line in error.problems]) from error
+        except (Exception, SystemExit) as error:
+            fault = f"{type(error).__name__}: {error}"
+            raise RuntimeError(f"{policy_name(self.policy)} failed at step {step} ({fault})") from error
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The policy's state and the table in force, by name."""

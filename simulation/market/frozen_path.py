@@ -4,10 +4,8 @@ The file is what a deconvolution writes: with it, counterfactual policies on the
 ordinary scenarios and studies.
 """
 
-import csv
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spirals.simulation.errors import InputError
+from spirals.simulation.market.csv_file import csv_number, read_csv, shortened
 from spirals.simulation.market.data_files import resolve_data_file
 from spirals.simulation.market.outside_world import SECONDS_PER_DAY, OutsidePath, OutsideWorld
 from spirals.simulation.parameters import parameter
@@ -129,7 +128,8 @@ def read_path_file(path: Path) -> tuple[tuple[str, ...], NDArray[np.float64], ND
     ------
     InputError
         With every fault: no ``seconds`` first, no price column, fewer than two rows, something that is no
-        positive number, rows that are not evenly spaced.
+        positive number, rows that are not evenly spaced. Nothing is repaired: the file is the recorded path bit
+        for bit or it is not that path.
     """
     stamp = path.stat()
     return _read(path, stamp.st_mtime_ns, stamp.st_size)
@@ -137,41 +137,29 @@ def read_path_file(path: Path) -> tuple[tuple[str, ...], NDArray[np.float64], ND
 
 @functools.lru_cache(maxsize=8)
 def _read(path: Path, _time: int, _size: int) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float64]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            lines = [line for line in csv.reader(stream) if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError([f"{path}: path file must be readable CSV text, gave {error}"]) from None
-    names = tuple(name.strip() for name in lines[0]) if lines else ()
-    if len(names) < 2 or names[0] != CLOCK or len(set(names)) < len(names):
+    table = read_csv(path, "path file")
+    names = table.names
+    if len(names) < 2 or names[0] != CLOCK:
         raise InputError([f"{path}: columns must be {CLOCK} and one or more prices of different names, "
-                          f"were {', '.join(names) or 'none'}"])
-    if len(lines) < 3:
-        raise InputError([f"{path}: must hold at least 2 rows, had {len(lines) - 1}"])
-    rows = [_numbers(line, len(names)) for line in lines[1:]]
-    bad = [k for k, row in enumerate(rows) if row is None or min(row[1:]) <= 0.0]
-    if bad:
-        found = [f"{path}, line {k + 2}: must hold {len(names)} numbers, prices above 0, was {','.join(lines[k + 1])}"
-                 for k in bad[:SHOWN]]
-        more = [f"{path}: the same in {len(bad) - SHOWN} further lines"] if len(bad) > SHOWN else []
-        raise InputError(found + more)
-    table = np.array(rows, np.float64)
-    spacing = np.diff(table[:, 0])
-    off = np.flatnonzero(~(np.abs(spacing - spacing[0]) <= SAME_SPACING) | (spacing <= 0.0))
-    if off.size:
-        raise InputError([f"{path}, line {int(off[0]) + 3}: {CLOCK} must rise evenly, by {spacing[0]:g} after "
-                          f"the first row, rose by {spacing[off[0]]:g}"])
-    table.flags.writeable = False
-    return names[1:], table[:, 0], table[:, 1:]
-
-
-def _numbers(line: list[str], n: int) -> list[float] | None:
-    """Return the finite numbers of a line; None when there are not exactly `n`."""
-    try:
-        values = [float(text) for text in line]
-    except ValueError:
-        return None
-    return values if len(values) == n and all(map(math.isfinite, values)) else None
+                          f"were {', '.join(names)}"])
+    values = np.array([[csv_number(row[name]) for name in names] for row in table.rows]).reshape(-1, len(names))
+    bad = ~(np.isfinite(values).all(axis=1) & (values[:, 1:] > 0.0).all(axis=1))
+    found = table.problems + shortened(
+        [f"{path}, line {table.lines[k]}: must hold {len(names)} numbers, prices above 0, was "
+         f"{','.join(table.rows[k].values())}" for k in np.flatnonzero(bad)], path)
+    if len(values) < 2:
+        found.append(f"{path}: must hold at least 2 rows, had {len(values)}")
+    elif not found:
+        spacing = np.diff(values[:, 0])
+        off = np.flatnonzero(~(np.abs(spacing - spacing[0]) <= SAME_SPACING) | (spacing <= 0.0))
+        found = shortened([f"{path}, line {table.lines[k + 1]}: {CLOCK} must rise evenly, by {spacing[0]:g} after the "
+                           f"first row, rose by {spacing[k]:g}" for k in off], path)
+    if found:
+        raise InputError(found)
+    seconds, prices = values[:, 0], values[:, 1:]
+    for array in (seconds, prices):
+        array.flags.writeable = False   # shared by all callers
+    return names[1:], seconds, prices
 
 
 def _by_seed(names: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spirals.simulation.errors import InputError
-from spirals.simulation.market.bars import Bars, load_bars
+from spirals.simulation.market.bars import FAULTS, Bars, load_bars
 from spirals.simulation.market.bridge import fill_bars
 from spirals.simulation.market.data_files import resolve_data_file
 from spirals.simulation.market.outside_world import SECONDS_PER_DAY, OutsidePath, OutsideWorld
@@ -44,6 +44,9 @@ class HistoricalBars(OutsideWorld):
         [min] Length of the window instead of `end`; 0: up to `end`.
     gap_tolerance : int
         [bars] Longest run of missing bars that is filled with flat bars.
+    faults : {"refuse", "repair"}
+        Refuse a file with bad, unsorted or repeated lines, or drop and sort them. What was repaired or filled, and
+        bars without volume, stand in the `stop_reason` of every run.
     """
 
     file: str | tuple[str, ...] = parameter(help="CSV file of bars, one per instrument")
@@ -51,6 +54,7 @@ class HistoricalBars(OutsideWorld):
     end: str = parameter("", help="UTC time at which the window ends; empty: end of the file")
     minutes: float = parameter(0.0, unit="min", low=0, help="length of the window instead of end; 0: use end")
     gap_tolerance: int = parameter(0, unit="bars", low=0, help="longest gap filled with flat bars")
+    faults: str = parameter("refuse", choices=FAULTS, help="bad, unsorted, repeated lines: refuse, or drop and sort")
 
     def problems(self) -> list[str]:
         found = super().problems()
@@ -90,6 +94,9 @@ class HistoricalBars(OutsideWorld):
         bars = self.bars()[0]
         return int((bars.end_ms - bars.start_ms) / 1000.0 / step_seconds + 1e-9)
 
+    def notes(self) -> tuple[str, ...]:
+        return tuple(note for bars in self.bars() for note in bars.notes)
+
     def path(self, n_steps: int, step_seconds: float, n_instruments: int, seed: int) -> OutsidePath:
         bars = self.bars()
         available = self.available_steps(step_seconds)
@@ -110,7 +117,7 @@ class HistoricalBars(OutsideWorld):
         return OutsidePath(price, step_seconds, bars[0].start_ms / 1000.0 % SECONDS_PER_DAY)
 
     def _windowed(self, file: str) -> Bars:
-        bars = load_bars(resolve_data_file(file), self.gap_tolerance)
+        bars = load_bars(resolve_data_file(file), self.gap_tolerance, self.faults)
         start = _at(self.start) if self.start else bars.start_ms
         end = _at(self.end) if self.end else bars.end_ms
         if self.minutes:

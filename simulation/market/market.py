@@ -198,7 +198,7 @@ class Market:
             path = OutsidePath(np.array(frozen, dtype=np.float64, order="C"), self.step_seconds)
             problems = path.problems(self.n_steps, n)
         else:
-            path = self.outside_world.path(self.n_steps, self.step_seconds, n, seed)
+            path = self._drawn(n, seed)
             problems = path.problems(self.n_steps, n)
             path = path if problems else apply_price_shocks(path, self.shocks)
         if not problems:
@@ -209,6 +209,16 @@ class Market:
         if problems:
             raise InputError(problems)
         return path
+
+    def _drawn(self, n_instruments: int, seed: int) -> OutsidePath:
+        """Return the path of the outside world; a fault of its code names the class."""
+        try:
+            return self.outside_world.path(self.n_steps, self.step_seconds, n_instruments, seed)
+        except (InputError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            fault = f"{type(error).__name__}: {error}"
+            raise RuntimeError(f"path of {type(self.outside_world).__name__} failed ({fault})") from error
 
     def _flat_rules(self) -> NDArray[Any]:
         feed, volatility, funding, seconds = self.price_feed, self.volatility, self.funding, self.step_seconds

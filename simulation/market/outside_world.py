@@ -89,6 +89,10 @@ class OutsideWorld(Part, ABC):
         """Return how many steps of `step_seconds` there are at most; None when there is no limit."""
         return None
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what every run should say about its input, such as repairs that were asked for."""
+        return ()
+
 
 def per_instrument(name: str, value: float | tuple[float, ...], n_instruments: int) -> NDArray[np.float64]:
     """Return `value` as one float per instrument; a tuple must have that length."""

@@ -20,7 +20,8 @@ from spirals.simulation.order_book.queue_kernels import (
     remove_order,
     shrink_order,
 )
-from spirals.simulation.order_book.records import NONE
+from spirals.simulation.order_book.records import NONE, SLOT_MASK
+from spirals.simulation.prefetch import prefetch
 from spirals.simulation.state import BUY, SELL, OrderKind, OrderStatus, Reject
 
 __all__ = ["match_batch"]
@@ -34,6 +35,7 @@ ACCEPTED = Reject.NONE
 PRICE_RANGE, NO_LOTS, WOULD_CROSS = Reject.PRICE_RANGE, Reject.NO_LOTS, Reject.WOULD_CROSS
 UNKNOWN_ORDER, REDUCE_ONLY = Reject.UNKNOWN_ORDER, Reject.REDUCE_ONLY
 NO_ORDER = -1
+FAR_AHEAD, AHEAD = 16, 8   # orders after this one whose row, and whose target, are asked for
 
 
 @lean
@@ -52,6 +54,9 @@ def match_batch(orders, sequence, positions, slots, ladder, words, tops, resting
             return -1 - k
     n_trades = 0
     for k in range(len(sequence)):
+        if k + FAR_AHEAD < len(sequence):   # memory in order of arrival is random: ask for it early
+            prefetch(orders, sequence[k + FAR_AHEAD])
+            prefetch(slots, orders[sequence[k + AHEAD]]["target"] & SLOT_MASK)
         row = sequence[k]
         order = orders[row]
         order["order_id"] = NO_ORDER
