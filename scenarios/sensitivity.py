@@ -110,11 +110,11 @@ def rank_inputs(
         Fewer than 8 points, or no inputs.
     """
     done = runs[runs[outcome].notna()]
-    point = done.groupby(list(inputs), sort=False).ngroup().to_numpy() if inputs else np.zeros(0, int)
+    point = np.asarray(done.groupby(list(inputs), sort=False).ngroup() if inputs else [], np.int64)
     n_points = int(point.max()) + 1 if len(point) else 0
     if n_points < 8:
         raise ValueError(f"a ranking needs inputs and at least 8 points, has {len(inputs)} and {n_points}")
-    values = done[outcome].rank().to_numpy(float) if ranks else done[outcome].to_numpy(float)
+    values = np.asarray(done[outcome].rank() if ranks else done[outcome], np.float64)
     means = np.bincount(point, values) / np.bincount(point)
     first = done.groupby(point, sort=True).first()
     classes = np.stack([_classes(first[name]) for name in inputs])
