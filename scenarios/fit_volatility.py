@@ -1,12 +1,12 @@
 """Fit the outside world `ClusteredVolatility` to quiet five-minute bars, by simulated moments.
 
 ``python -m spirals.scenarios.fit_volatility [--fit] [--json]`` prints the moments of September 2025 (BTCUSDT
-perpetual, 29 whole days of the shipped bars) beside those of the defaults; ``--fit`` searches again. Matched are the mean
-variance of a day, which fixes the level, and six moments that fix the shape: excess kurtosis and the autocorrelations of
-absolute returns at lags of 1, 3, 10 and 30 bars, each the mean over days, and the deviation of log daily variance.
-Four parameters of shape are free (fast deviation and memory, slow deviation, share of jumps in the variance); the slow
-memory is held at a day, since a month does not identify it, and the number of jumps at 15 a day. Other numbers of jumps
-fit as well with another share: the bars do not tell them apart.
+perpetual, 29 whole days of the shipped bars) beside those of the defaults; ``--fit`` searches again. Matched are
+the mean variance of a day, which fixes the level, and six moments that fix the shape: excess kurtosis and the
+autocorrelations of absolute returns at lags of 1, 3, 10 and 30 bars, each the mean over days, and the deviation
+of the log variance of days. Four parameters of shape are free (fast deviation and memory, slow deviation, share
+of jumps in the variance); the slow memory is held at a day, since a month does not identify it, and the number of
+jumps at 15 a day. Other numbers of jumps fit as well with another share: the bars do not tell them apart.
 """
 
 import argparse

@@ -27,6 +27,8 @@ SUDDEN = 1.0             # size of a sudden order [x mean depth within 10 bp]
 ROUND_TRIPS = ((60, 60), (20, 120), (120, 20))   # [s] of buying and of selling
 ROUND_TRIP_SIZE = 2.0    # [x mean depth within 10 bp]
 LIQUIDATION_SCENARIO = "calm-2019"   # venue and time of the figures that liquidations of a day stand beside
+LIQUIDATION_DAYS = 4     # days per seed of a design: a day with a trend decides the mean
+LIQUIDATION_STEP = 10    # [s] step of these days
 BAND_BP = (10.0, 50.0, 100.0)                    # of the recorded depth
 
 Estimate = tuple[float, float]
@@ -150,23 +152,26 @@ def _spreads(run: _Run) -> dict[str, float]:
 
 
 def liquidated_per_day(market: Market, design: Design) -> dict[str, Estimate]:
-    """Return what liquidation closes in a day of `LIQUIDATION_SCENARIO`, mean and error over seeds; {} if hours < 24.
+    """Return what liquidation closes in a day of `LIQUIDATION_SCENARIO`, mean and error over days; {} if hours < 24.
 
-    Quantity over the opening longs and over the opening shorts, as the source counts it (share of what is outstanding).
+    Quantity over the opening longs and over the opening shorts, as the source counts it (share of what is outstanding);
+    ``LIQUIDATION_DAYS * design.seeds`` days in steps of ``LIQUIDATION_STEP`` seconds.
     """
     if design.hours * 3600 < DAY_SECONDS:
         return {}
-    each = [_liquidated(_run(market, seed, DAY_SECONDS, (), LIQUIDATION_SCENARIO)) for seed in range(design.seeds)]
+    coarse = dataclasses.replace(market, changes=(*market.changes, f"step_seconds={LIQUIDATION_STEP}"))
+    steps = DAY_SECONDS // LIQUIDATION_STEP
+    each = [_liquidated(_run(coarse, seed, steps, (), LIQUIDATION_SCENARIO).record)
+            for seed in range(LIQUIDATION_DAYS * design.seeds)]
     return {name: mean_and_error([found[name] for found in each]) for name in each[0]}
 
 
-def _liquidated(run: _Run) -> dict[str, float]:
-    """Quantity that liquidation closed per day, over the opening longs and over the opening shorts."""
-    filled = run.record.liquidations["filled_lots"]
-    opening = float(run.record.opening_open_interest_lots.sum())
-    days = (len(run.steps) - 1) / DAY_SECONDS
-    return {"longs_liquidated_per_day": float(-filled[filled < 0].sum()) / opening / days,
-            "shorts_liquidated_per_day": float(filled[filled > 0].sum()) / opening / days}
+def _liquidated(record: Any) -> dict[str, float]:
+    """Quantity that liquidation closed in a day, over the opening longs and over the opening shorts."""
+    filled = record.liquidations["filled_lots"]
+    opening = float(record.opening_open_interest_lots.sum())
+    return {"longs_liquidated_per_day": float(-filled[filled < 0].sum()) / opening,
+            "shorts_liquidated_per_day": float(filled[filled > 0].sum()) / opening}
 
 
 def metaorders(market: Market, design: Design) -> dict[str, Estimate]:

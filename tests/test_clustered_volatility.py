@@ -45,7 +45,7 @@ def test_jumps_have_the_stated_variance_and_the_fourth_moment_of_laplace() -> No
 def test_the_law_is_the_same_at_every_step_length(seconds: float) -> None:
     # Memory of 20 s so that a path holds many: 200 s x 60 seeds. The mean variance over blocks of
     # 10 s and the covariance of neighbouring blocks against the closed form, E v v' = exp(4 f^2 e^(-t / T)).
-    # Tolerance: four standard errors over the paths (from their scatter), plus 3 % for v held over a step.
+    # Tolerance: four standard errors over the paths (from their scatter), plus 3 %.
     f, memory, block = 0.3, 20.0, 10.0
     world = ClusteredVolatility(volatility=0.6, fast_deviation=f, fast_seconds=memory, **QUIET)
     per_block = round(block / seconds)
