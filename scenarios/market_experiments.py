@@ -27,7 +27,7 @@ SUDDEN = 1.0             # size of a sudden order [x mean depth within 10 bp]
 ROUND_TRIPS = ((60, 60), (20, 120), (120, 20))   # [s] of buying and of selling
 ROUND_TRIP_SIZE = 2.0    # [x mean depth within 10 bp]
 LIQUIDATION_SCENARIO = "calm-2019"   # venue and time of the figures that liquidations of a day stand beside
-LIQUIDATION_DAYS = 4     # days per seed of a design: a day with a trend decides the mean
+LIQUIDATION_DAYS = 8     # days per seed of a design: a day with a trend decides the mean
 LIQUIDATION_STEP = 10    # [s] step of these days
 BAND_BP = (10.0, 50.0, 100.0)                    # of the recorded depth
 

@@ -93,7 +93,7 @@ MODELS: dict[str, Market] = {
     "calm_no_feedback": Market(changes=("price_feed.index_feedback=0",)),
     "calm_fast_feedback": Market(changes=("price_feed.feedback_seconds=30",)),
 }
-QUICK = Design(seeds=2, hours=0.5, episodes=3, sizes=(0.5, 2.0, 8.0))
+QUICK = Design(seeds=2, hours=1.5, episodes=6, sizes=(0.5, 2.0, 8.0))
 FULL = Design(seeds=4, hours=24.0, episodes=12, sizes=(0.5, 1.0, 2.0, 4.0, 8.0, 16.0))
 
 
