@@ -79,9 +79,10 @@ def test_what_a_metaorder_leaves_grows_with_the_speed_at_which_the_outside_belie
 
 
 def test_nothing_spirals_in_the_calm_scenario():
-    found = run(load_scenario("calm"), seed=1).outcomes
+    """Seed 1, whose hour holds a jump: some accounts are cut in part, and that does not move the price by 10 bp."""
+    found = run(load_scenario("calm"), seed=1, twins=["T1"]).outcomes
     assert found["liquidated_accounts"] <= 10 and found["bad_debt_gross"] == 0.0
-    assert found["forced_notional"] < 0.005 * 6e8
+    assert found["forced_notional"] < 0.01 * 6e8 and found["excess_drawdown"] < 1e-3
 
 
 def test_round_trips_are_the_scripted_orders_alone():
