@@ -13,8 +13,8 @@ from spirals.agents.background import SCRIPTED
 from spirals.simulation.state import FIRST_ROW, STEP
 
 __all__ = [
-    "DAY_SECONDS", "Design", "Market", "calm_paths", "half_life", "mean_and_error", "metaorders", "refill",
-    "return_facts", "round_trips",
+    "DAY_SECONDS", "LIQUIDATION_SCENARIO", "Design", "Market", "calm_paths", "half_life", "liquidated_per_day",
+    "mean_and_error", "metaorders", "refill", "return_facts", "round_trips",
 ]
 
 DAY_SECONDS = 86400
@@ -26,6 +26,9 @@ REFILL_LAGS = (0, 1, 2, 3, 5, 10, 20, 30, 60)    # [s] after the second of a sud
 SUDDEN = 1.0             # size of a sudden order [x mean depth within 10 bp]
 ROUND_TRIPS = ((60, 60), (20, 120), (120, 20))   # [s] of buying and of selling
 ROUND_TRIP_SIZE = 2.0    # [x mean depth within 10 bp]
+LIQUIDATION_SCENARIO = "calm-2019"   # venue and time of the figures that liquidations of a day stand beside
+LIQUIDATION_DAYS = 8     # days per seed of a design: a day with a trend decides the mean
+LIQUIDATION_STEP = 10    # [s] step of these days
 BAND_BP = (10.0, 50.0, 100.0)                    # of the recorded depth
 
 Estimate = tuple[float, float]
@@ -40,7 +43,7 @@ class Design:
     seeds : int
         Seeds of quiet paths; each draws population, flow and outside price.
     hours : float
-        Length of a quiet path. Liquidations per day are measured when it is at least a day.
+        Length of a quiet path. Liquidations per day are measured when it is at least a day, over one day.
     episodes : int
         Scripted orders per size, in one run each, sides in turn.
     sizes : tuple of float
@@ -56,6 +59,8 @@ class Design:
 @dataclasses.dataclass(frozen=True)
 class Market:
     """The calm scenario with another depth, as the class with its defaults, and other inputs.
+
+    Liquidations are measured on the scenario ``LIQUIDATION_SCENARIO`` with the same changes.
 
     Attributes
     ----------
@@ -125,8 +130,6 @@ def _path_moments(run: _Run) -> dict[str, float]:
         **{f"minute_{name}": value for name, value in return_facts(minutes).items()},
         **_spreads(run),
     }
-    if len(run.steps) > DAY_SECONDS:
-        found |= _liquidated(run)
     return found
 
 
@@ -148,13 +151,27 @@ def _spreads(run: _Run) -> dict[str, float]:
             "realised_spread_5s": float((2.0 * side * (price - middle[at + 5])).mean())}
 
 
-def _liquidated(run: _Run) -> dict[str, float]:
-    """Quantity that liquidation closed per day, over the opening longs and over the opening shorts."""
-    filled = run.record.liquidations["filled_lots"]
-    opening = float(run.record.opening_open_interest_lots.sum())
-    days = (len(run.steps) - 1) / DAY_SECONDS
-    return {"longs_liquidated_per_day": float(-filled[filled < 0].sum()) / opening / days,
-            "shorts_liquidated_per_day": float(filled[filled > 0].sum()) / opening / days}
+def liquidated_per_day(market: Market, design: Design) -> dict[str, Estimate]:
+    """Return what liquidation closes in a day of `LIQUIDATION_SCENARIO`, mean and error over days; {} if hours < 24.
+
+    Quantity over the opening longs and over the opening shorts, as the source counts it (share of what is outstanding);
+    ``LIQUIDATION_DAYS * design.seeds`` days in steps of ``LIQUIDATION_STEP`` seconds.
+    """
+    if design.hours * 3600 < DAY_SECONDS:
+        return {}
+    coarse = dataclasses.replace(market, changes=(*market.changes, f"step_seconds={LIQUIDATION_STEP}"))
+    steps = DAY_SECONDS // LIQUIDATION_STEP
+    each = [_liquidated(_run(coarse, seed, steps, (), LIQUIDATION_SCENARIO).record)
+            for seed in range(LIQUIDATION_DAYS * design.seeds)]
+    return {name: mean_and_error([found[name] for found in each]) for name in each[0]}
+
+
+def _liquidated(record: Any) -> dict[str, float]:
+    """Quantity that liquidation closed in a day, over the opening longs and over the opening shorts."""
+    filled = record.liquidations["filled_lots"]
+    opening = float(record.opening_open_interest_lots.sum())
+    return {"longs_liquidated_per_day": float(-filled[filled < 0].sum()) / opening,
+            "shorts_liquidated_per_day": float(filled[filled > 0].sum()) / opening}
 
 
 def metaorders(market: Market, design: Design) -> dict[str, Estimate]:
@@ -309,14 +326,16 @@ def _base(market: Market, episodes: int) -> tuple[_Run, float]:
     return base, float(near.mean())
 
 
-def _run(market: Market, seed: int, steps: int, flow: tuple[tuple[int, int, float], ...]) -> _Run:
+def _run(
+    market: Market, seed: int, steps: int, flow: tuple[tuple[int, int, float], ...], name: str = "calm"
+) -> _Run:
     """Run a market with scripted flow (start [s], duration [s], signed quote per s)."""
     from spirals.agents.model import SpiralModel
     from spirals.scenarios.loader import load_scenario
     from spirals.simulation.market import depth as depths
     from spirals.simulation.market.shocks import OrderFlow
 
-    scenario = load_scenario("calm", list(market.changes))
+    scenario = load_scenario(name, list(market.changes))
     if market.depth:
         scenario = dataclasses.replace(scenario, depth=getattr(depths, market.depth)())
     shocks = tuple(OrderFlow(at=float(at), duration=float(duration), notional_per_second=abs(pace),

@@ -6,6 +6,10 @@ outside. Not quite blind: the stream's own values and one median spread of the c
 known then, and the estimators of effective spread and round trips were made less noisy afterwards. Sources that are
 marked *recalled* were not looked up again.
 
+Every row is measured on the scenario `calm`, with the population of 2025, except liquidations per day: their source is
+BitMEX in 2019-21, so they are measured on `calm-2019`, with its leverage, its margin and the volatility of that time.
+Excess kurtosis of a day is the mean of a law with heavy tails: over few days one jump decides it.
+
 Impact, refill and round trips come from scripted order flow, always as the difference from a run with the same seed
 without it. Standard errors are over episodes (impact, refill, round trips) and over seeds (the rest).
 """
@@ -22,9 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spirals.scenarios.market_experiments import (
+    LIQUIDATION_SCENARIO,
     Design,
     Market,
     calm_paths,
+    liquidated_per_day,
     metaorders,
     refill,
     round_trips,
@@ -85,9 +91,9 @@ MODELS: dict[str, Market] = {
     "calm": Market(), "linear": Market("LinearDepth"), "power": Market("PowerDepth"),
     "square_root": Market("SquareRootDepth"), "gapped": Market("GappedDepth"), "fitted": Market("FittedDepth"),
     "calm_no_feedback": Market(changes=("price_feed.index_feedback=0",)),
-    "calm_slow_feedback": Market(changes=("price_feed.feedback_seconds=600",)),
+    "calm_fast_feedback": Market(changes=("price_feed.feedback_seconds=30",)),
 }
-QUICK = Design(seeds=2, hours=0.5, episodes=3, sizes=(0.5, 2.0, 8.0))
+QUICK = Design(seeds=2, hours=1.5, episodes=6, sizes=(0.5, 2.0, 8.0))
 FULL = Design(seeds=4, hours=24.0, episodes=12, sizes=(0.5, 1.0, 2.0, 4.0, 8.0, 16.0))
 
 
@@ -107,7 +113,7 @@ def measure(models: Iterable[str] = ("calm",), design: Design = QUICK,
     Returns
     -------
     list of dict
-        ``depth, moment, unit, measured, standard_error, data, data_error, low, high, passed, source``;
+        ``depth, scenario, moment, unit, measured, standard_error, data, data_error, low, high, passed, source``;
         `passed` is None where nothing was measured. A value within two standard errors of its band counts
         as outside: the band is the criterion, the error is for the reader.
     """
@@ -115,13 +121,15 @@ def measure(models: Iterable[str] = ("calm",), design: Design = QUICK,
     rows = []
     for model in models:
         found = {**calm_paths(MODELS[model], design), **refill(MODELS[model], design),
-                 **metaorders(MODELS[model], design), **round_trips(MODELS[model], design)}
+                 **metaorders(MODELS[model], design), **round_trips(MODELS[model], design),
+                 **liquidated_per_day(MODELS[model], design)}
         for moment in MOMENTS:
             value, error = found.get(moment.name, (math.nan, math.nan))
             data, data_error = beside.get(moment.name, (math.nan, math.nan))
             passed = None if math.isnan(value) else moment.low <= value <= moment.high
             rows.append({
-                "depth": model, "moment": moment.name, "unit": moment.unit, "measured": value, "standard_error": error,
+                "depth": model, "scenario": LIQUIDATION_SCENARIO if "liquidated" in moment.name else "calm",
+                "moment": moment.name, "unit": moment.unit, "measured": value, "standard_error": error,
                 "data": data, "data_error": data_error, "low": moment.low, "high": moment.high, "passed": passed,
                 "source": moment.source,
             })
@@ -183,7 +191,8 @@ def text_table(rows: Sequence[dict[str, Any]]) -> str:
             numbers = " ".join(f"{_number(row[key]):>{width}}" for key, width in (
                 ("measured", 10), ("standard_error", 9), ("data", 10), ("data_error", 9), ("low", 8), ("high", 8)))
             mark = {True: "", False: "outside", None: "not measured"}[row["passed"]]
-            lines.append(f"  {row['moment']:<26} {numbers}  {mark}")
+            where = "" if row["scenario"] == "calm" else f"(scenario {row['scenario']})"
+            lines.append(f"  {row['moment']:<26} {numbers}  {mark:<7} {where}".rstrip())
         lines.append("")
     return "\n".join(lines).rstrip()
 

@@ -51,6 +51,7 @@ SLOTS: dict[str, dict[str, str]] = {
     },
     "MarketMakers": {"MarketMakers": "spirals.agents.market_maker"},
     "OutsideWorld": {
+        "ClusteredVolatility": "spirals.simulation.market.clustered_volatility",
         "ConstantPrice": "spirals.simulation.market.constant",
         "FrozenPath": "spirals.simulation.market.frozen_path",
         "GeometricBrownian": "spirals.simulation.market.geometric_brownian",

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from spirals.scenarios import load_scenario, run
 from spirals.scenarios import market_moments as moments
 from spirals.scenarios.market_experiments import (
     REFILL_LAGS,
@@ -23,7 +24,7 @@ SMALL = Design(seeds=2, hours=0.3, episodes=3, sizes=(1.0, 8.0))
 
 @pytest.fixture(scope="module")
 def rows():
-    return {row["moment"]: row for row in moments.measure(["calm"], SMALL)}
+    return {row["moment"]: row for row in moments.measure(["calm"], moments.QUICK)}
 
 
 def test_half_life_is_where_half_of_the_gap_has_closed():
@@ -60,19 +61,28 @@ def test_the_table_measures_every_moment_but_the_daily_ones(rows):
         assert row["passed"] is None or row["passed"] == (row["low"] <= row["measured"] <= row["high"])
 
 
-def test_the_book_of_the_calm_market_has_the_exponent_of_the_stream(rows):
-    assert rows["depth_exponent"]["passed"] and rows["depth_10bp_share_of_1pct"]["passed"]
+def test_the_default_market_is_inside_the_bands_that_a_quick_run_can_tell(rows):
+    """The regression test of the default market: the quick table (seeds 0 and 1), bands as published, no tolerance.
+
+    Left out are kurtosis and clustering of minute returns, for which an hour and a half is too short (the law of the
+    outside price is tested in test_clustered_volatility.py), and liquidations, which need days.
+    """
+    needs_days = {"minute_excess_kurtosis", "minute_absolute_acf_1", "minute_absolute_acf_10"}
+    assert {name for name, row in rows.items() if row["passed"] is False} <= needs_days
 
 
-def test_larger_metaorders_move_the_price_further_and_round_trips_cost(rows):
-    assert 0.2 < rows["metaorder_exponent"]["measured"] < 1.3
-    assert rows["metaorder_prefactor"]["measured"] > 0.0
-    assert rows["round_trip_earns"]["measured"] < 0.0
+def test_what_a_metaorder_leaves_grows_with_the_speed_at_which_the_outside_believes():
+    """Same seeds and orders; with 30 s instead of 300 s several times as much enters the index."""
+    slow = metaorders(Market(), SMALL)["metaorder_left_after_10x"]
+    fast = metaorders(Market(changes=("price_feed.feedback_seconds=30",)), SMALL)["metaorder_left_after_10x"]
+    assert slow[0] + 0.2 < fast[0]
 
 
-def test_impact_decays_when_the_outside_price_does_not_follow_the_venue(rows):
-    left = metaorders(Market(changes=("price_feed.index_feedback=0",)), SMALL)["metaorder_left_after_10x"]
-    assert left[0] < 0.5 < rows["metaorder_left_after_10x"]["measured"]
+def test_nothing_spirals_in_the_calm_scenario():
+    """Seed 1, whose hour holds a jump: some accounts are cut in part, and that does not move the price by 10 bp."""
+    found = run(load_scenario("calm"), seed=1, twins=["T1"]).outcomes
+    assert found["liquidated_accounts"] <= 10 and found["bad_debt_gross"] == 0.0
+    assert found["forced_notional"] < 0.01 * 6e8 and found["excess_drawdown"] < 1e-3
 
 
 def test_round_trips_are_the_scripted_orders_alone():
