@@ -39,6 +39,7 @@ __all__ = [
 FLOW_COLUMNS = ("volume", "taker_buy_volume")
 ONSET = 0.1          # the fall begins when this part of it is behind
 FEWEST_BARS = 2      # in each window
+POOLED = ("volume_on_range", "return_on_flow", "bar_range")    # over all bars, whatever their window
 LEAST_VOLUME = 1e-9  # relative to the mean: keeps the logarithm of a bar without trades finite
 
 
@@ -219,18 +220,19 @@ def bar_moments(
 def jackknife_errors(bars: FlowBars, spans: Windows, open_interest: float = math.nan) -> dict[str, float]:
     """Return the jackknife standard error of every moment of :func:`bar_moments`, given the windows.
 
-    One bar is left out at a time and deviations are taken within its window:
-    ``sqrt(sum_w (n_w - 1) / n_w sum_i (m_(i) - mean_w)^2)``; for the mean of a window this is its usual standard error.
+    One bar is left out at a time. Where a moment compares windows, deviations are taken within each:
+    ``sqrt(sum_w (n_w - 1) / n_w sum_i (m_(i) - mean_w)^2)``; where it pools all bars, over all of them. For a mean
+    this is its usual standard error.
     """
     rows = np.arange(len(bars.volume))
-    variance = dict.fromkeys(bar_moments(bars, spans, open_interest=open_interest), 0.0)
-    for mask in spans.masks().values():
-        left_out = [bar_moments(bars, spans, rows != bar, open_interest) for bar in rows[mask]]
-        n = len(left_out)
-        for name in variance:
-            values = np.array([row[name] for row in left_out])
-            variance[name] += (n - 1) / n * float(((values - values.mean()) ** 2).sum())
-    return {name: math.sqrt(value) for name, value in variance.items()}
+    left_out = [bar_moments(bars, spans, rows != bar, open_interest) for bar in rows]
+    errors = {}
+    for name in left_out[0]:
+        values = np.array([row[name] for row in left_out])
+        groups = [rows >= 0] if name in POOLED else list(spans.masks().values())
+        errors[name] = math.sqrt(sum((len(part) - 1) / len(part) * float(((part - part.mean()) ** 2).sum())
+                                     for part in (values[mask] for mask in groups)))
+    return errors
 
 
 def simulated_bars(

@@ -89,7 +89,12 @@ class Identification:
     @property
     def unseen(self) -> list[str]:
         """The directions that the moments do not see, in words."""
-        return [_direction(self.directions[:, k], self.parameters) for k in np.flatnonzero(~self.seen)]
+        return [words for words, seen in zip(self.words, self.seen.tolist(), strict=True) if not seen]
+
+    @property
+    def words(self) -> list[str]:
+        """Every direction in words."""
+        return [_direction(column, self.parameters) for column in self.directions.T]
 
     def as_record(self) -> dict[str, Any]:
         """Return everything as plain data."""
