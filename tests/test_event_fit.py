@@ -1,4 +1,4 @@
-"""Event calibration: moments from bars, what a Jacobian can tell, and parameters that come back from a planted crash."""
+"""Event calibration: moments of bars, what a Jacobian can tell, parameters that come back from a planted crash."""
 
 import dataclasses
 import json
