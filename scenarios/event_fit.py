@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from spirals.scenarios.scenario import Scenario
 
 __all__ = [
-    "BEHAVIOUR", "Event", "EventFit", "FreeParameter", "Score", "fit_event", "open_event", "predict", "simulate",
+    "BEHAVIOUR", "Event", "EventFit", "FreeParameter", "Score", "Scored", "as_overrides", "fit_event", "open_event",
+    "predict", "simulate",
 ]
 
 SPREADS = (0.25, 0.15)    # half-width of the design in units of a range: first iteration, later ones
@@ -183,7 +184,8 @@ class EventFit:
     identification : Identification
         At the centre of the last design.
     j_statistic, j_freedom : float, int
-        Weighted squared distance at the estimate and moments less directions seen.
+        Squared distance at the estimate in the full covariance of observed less simulated, and moments less directions
+        seen. The estimate minimises a simpler distance (variances alone), so that J is, if anything, too large.
     evaluations : int
         Simulations with a deconvolution each.
     """
@@ -289,7 +291,7 @@ def fit_event(
     known = plane.identification
     return EventFit(
         event, tuple(parameters), np.array(start), search.values(point), tuple(seeds), before, now, objective, known,
-        objective[-1], len(known.moments) - known.rank, search.evaluations,
+        search.j_statistic(now, plane.covariance), len(known.moments) - known.rank, search.evaluations,
     )
 
 
@@ -373,6 +375,10 @@ class _Search:
     def objective(self, found: Scored, covariance: NDArray[np.float64]) -> float:
         """Return the sum of squared gaps over their variances."""
         return float((self._gap(found) ** 2 / np.diag(covariance)).sum())
+
+    def j_statistic(self, found: Scored, covariance: NDArray[np.float64]) -> float:
+        gap = self._gap(found)
+        return float(gap @ np.linalg.solve(covariance, gap))
 
     def _gap(self, found: Scored) -> NDArray[np.float64]:
         means = {score.moment.name: score.simulated for score in found.scores}

@@ -8,7 +8,7 @@ from spirals.scenarios.deconvolution_grid import Cell, amplification_set
 from spirals.scenarios.event_fit import EventFit, Scored
 from spirals.scenarios.identifiability import IDENTIFIED
 
-__all__ = ["fit_paragraph", "markdown", "plain", "sections", "transfer_paragraph"]
+__all__ = ["Section", "as_plain_scores", "fit_paragraph", "markdown", "plain", "sections", "transfer_paragraph"]
 
 Rows = list[tuple[str, ...]]
 Section = tuple[str, Rows | str]

@@ -9,10 +9,10 @@ from typing import Any
 
 from spirals.scenarios.command_verbs import _Faults, _plain, _print_json
 from spirals.scenarios.deconvolution_grid import Cell, amplification_set, as_record, solve_grid
-from spirals.scenarios.event_fit import BEHAVIOUR, EventFit, Scored, fit_event, open_event, predict
-from spirals.scenarios.event_fit_text import as_plain_scores, markdown, plain, sections
+from spirals.scenarios.event_fit import BEHAVIOUR, Event, EventFit, Scored, fit_event, open_event, predict
+from spirals.scenarios.event_fit_text import Section, as_plain_scores, markdown, plain, sections
 
-__all__ = ["fit_event_verb"]
+__all__ = ["QUICK", "fit_document", "fit_event_verb", "fitted_answer", "write_fit_folder"]
 
 QUICK, THOROUGH = (2, 2), (4, 3)     # seeds, iterations
 KAPPA = "price_feed.index_feedback"
@@ -32,16 +32,10 @@ def fit_event_verb(options: argparse.Namespace) -> int:
     other = faults.attempt(open_event, options.transfer, options.set) if options.transfer else None
     faults.lines = list(dict.fromkeys(faults.lines))
     faults.raise_if_any()
-    seeds = range(n_seeds)
     with announced():
-        fit = fit_event(event, BEHAVIOUR, seeds=seeds, iterations=iterations, thin=options.quick, say=log.info)
-        cells = _cells(options.event, options.set, fit)
-        found = predict(other, fit.overrides, seeds) if other else None
-        other_cells = _cells(options.transfer, options.set, fit) if other else []
-    parts = sections(fit, cells, found, other.name if other else "", other_cells)
-    document = fit_document(fit, cells, found, other.name if other else "", other_cells)
+        parts, document = fitted_answer(event, other, range(n_seeds), iterations, thin=options.quick)
     if options.out:
-        write_fit_folder(Path(options.out), fit.event.name, _command(options), parts, document)
+        write_fit_folder(Path(options.out), event.name, _command(options), parts, document)
     if options.json:
         _print_json(document)
     else:
@@ -49,6 +43,18 @@ def fit_event_verb(options: argparse.Namespace) -> int:
         if options.out:
             print(f"files in {options.out}")
     return 0
+
+
+def fitted_answer(
+    event: Event, other: Event | None, seeds: Sequence[int], iterations: int, *, thin: bool
+) -> tuple[list[Section], dict[str, Any]]:
+    """Fit `event`, predict `other` where given, and return the answer as sections and as plain data."""
+    fit = fit_event(event, BEHAVIOUR, seeds=seeds, iterations=iterations, thin=thin, say=log.info)
+    cells = _cells(event, fit)
+    found = predict(other, fit.overrides, seeds) if other else None
+    other_cells = _cells(other, fit) if other else []
+    name = other.name if other else ""
+    return sections(fit, cells, found, name, other_cells), fit_document(fit, cells, found, name, other_cells)
 
 
 def fit_document(
@@ -76,7 +82,7 @@ def fit_document(
 
 
 def write_fit_folder(
-    folder: Path, name: str, command: str, parts: Sequence[Any], document: dict[str, Any]
+    folder: Path, name: str, command: str, parts: Sequence[Section], document: dict[str, Any]
 ) -> None:
     """Write ``event-fit-NAME.md``, ``.json`` and the figure of the moments, each whole or not at all."""
     from spirals.scenarios.figures_deconvolution import figure_bytes
@@ -90,9 +96,9 @@ def write_fit_folder(
     write_whole(folder / f"{stem}.svg", figure_bytes(moments_figure(document)))
 
 
-def _cells(scenario: str, overrides: Sequence[str], fit: EventFit) -> list[Cell]:
+def _cells(event: Event, fit: EventFit) -> list[Cell]:
     fixed = [line for line in fit.overrides if not line.startswith(f"{KAPPA}=")]
-    return solve_grid(scenario, [*overrides, *fixed], seeds=fit.seeds[:1])
+    return solve_grid(event.source, [*event.overrides, *fixed], seeds=fit.seeds[:1])
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -13,6 +13,8 @@ from spirals.scenarios.command import main
 from spirals.scenarios.deconvolution import bars_from_path
 from spirals.scenarios.event_facts import FACTS
 from spirals.scenarios.event_fit import BEHAVIOUR, FreeParameter, Score, fit_event, open_event
+from spirals.scenarios.event_fit_text import sections
+from spirals.scenarios.event_fit_verb import fit_document, write_fit_folder
 from spirals.scenarios.event_moments import (
     FlowBars,
     bar_moments,
@@ -162,16 +164,34 @@ def planted(tmp_path_factory):
         "name=planted", "population.traders=300", f"steps={STEPS}", f"outside_world.file={json.dumps(str(path))}"])
 
 
-def test_planted_behaviour_is_recovered_within_its_stated_error(planted):
+@pytest.fixture(scope="module")
+def fit(planted):
     # The range of a bar is left out: prices here are those of the mark, which the path is solved for.
     event = dataclasses.replace(planted, moments=tuple(
         moment for moment in planted.moments if moment.name != "bar_range"))
-    fit = fit_event(event, (RATE, BIAS), seeds=(0, 1), iterations=2, thin=True)
+    return fit_event(event, (RATE, BIAS), seeds=(0, 1), iterations=2, thin=True)
+
+
+def test_planted_behaviour_is_recovered_within_its_stated_error(fit):
     assert fit.identification.identified[0] == "order rate"
     error = abs(RATE.unit(fit.estimate[0]) - RATE.unit(TRUE_RATE))
     assert error < 2.0 * fit.identification.errors[0] and error < 0.15       # the start is .45 away
     assert fit.objective[-1] < 0.5 * fit.objective[0]
     assert sum(fit.after.missed_bars) == 0
+
+
+def test_the_answer_says_what_was_fitted_and_what_cannot_be_told(fit, tmp_path):
+    parts = sections(fit, [], None, "", [])
+    text = parts[-1][1]
+    n, m = fit.after.count("fitted")
+    assert m == 6 and f"2 free behaviour parameters against {m} moments" in text
+    assert f"{n} of {m} moments are matched" in text and "no evidence" in text
+    document = fit_document(fit, [], None, "", [])
+    write_fit_folder(tmp_path / "out", "planted", "spirals fit-event planted", parts, document)
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".json", ".md", ".svg"]
+    kept = json.loads((tmp_path / "out" / "event-fit-planted.json").read_text(encoding="utf-8"))
+    assert kept["after"]["of"] == m and kept["parameters"][0]["estimate"] == pytest.approx(fit.estimate[0])
+    assert np.shape(kept["identifiability"]["sensitivity"]) == (2, m)
 
 
 def test_faults_of_the_flow_file_are_told_together_with_those_of_the_prices(tmp_path):
