@@ -297,7 +297,11 @@ def fit_event(
 
 @dataclasses.dataclass(frozen=True)
 class _Plane:
-    """Moments near a point: their covariance as observed less simulated, and what their slopes say."""
+    """Moments near a point.
+
+    `covariance` is that of observed less simulated: of the event, the larger of the jackknife's variance and that of
+    one simulation about the plane; of the simulation, the latter over the number of seeds.
+    """
 
     covariance: NDArray[np.float64]
     identification: Identification
@@ -345,7 +349,9 @@ class _Search:
             self.say(f"seed {seed}: {len(rows)} points simulated")
         self.evaluations += len(points)
         _, slope, error, noise = fitted_plane(np.array(points), centre, np.array(blocks), np.array(values))
-        covariance = noise / len(self.seeds) + np.diag([aim.error**2 for aim in self.aims])
+        # The event is one draw as well: its moments vary no less than one simulation's, however alike its minutes are.
+        own = np.maximum([aim.error**2 for aim in self.aims], np.diag(noise))
+        covariance = noise / len(self.seeds) + np.diag(own)
         labels = [parameter.label for parameter in self.parameters]
         return _Plane(covariance, identify([aim.name for aim in self.aims], labels, slope, error, covariance))
 
