@@ -131,5 +131,5 @@ def observed_moments(scenario: "Scenario", bars: FlowBars) -> tuple[tuple[EventM
                                  (band.high - band.low) / math.sqrt(12.0), band.use, band.source, band.match))
     for name, value in path_moments(bars, spans).items():
         found.append(EventMoment(name, "log", value, 0.0, "construction", "bars of the event",
-                                 "no evidence: the exogenous path is solved for it"))
+                                 "no evidence: the path is solved so that the mark does this; shown is the last price"))
     return tuple(found), spans, facts

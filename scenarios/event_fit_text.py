@@ -35,14 +35,15 @@ def sections(
 
 
 def moment_rows(found: Scored, before: Scored | None = None) -> Rows:
-    """Return one row per moment, observed and simulated, with standard errors."""
+    """Return one row per moment, observed and simulated, with standard errors; without `before`: a prediction."""
     heads = ("moment", "unit", "use", "observed", "simulated", "off by [se]", "matched", "venue, leg, window")
     rows: Rows = [(*heads[:4], "at the start", *heads[4:]) if before else heads]
     for k, score in enumerate(found.scores):
         moment = score.moment
         own = moment.use == "construction"
+        use = "predicted" if moment.use == "fitted" and before is None else moment.use
         first = (f"{before.scores[k].simulated:.4f}",) if before else ()
-        rows.append((moment.name, moment.unit, moment.use, f"{moment.observed:.4f} ({moment.error:.4f})", *first,
+        rows.append((moment.name, moment.unit, use, f"{moment.observed:.4f} ({moment.error:.4f})", *first,
                      f"{score.simulated:.4f} ({score.simulated_error:.4f})",
                      "" if own else f"{score.distance:+.1f}", "" if own else "yes" if score.matched else "no",
                      moment.match))
