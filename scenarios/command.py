@@ -114,6 +114,15 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", metavar="DIR", help="folder for paths, scenarios on them, figures, deconvolution.json")
     verb.set_defaults(verb=_deconvolve)
 
+    verb = add("fit-event", parents=[common, json, change],
+               help="fit behaviour to the order flow of a crash, with what it cannot tell; predict another crash")
+    verb.add_argument("event", metavar="EVENT", help="scenario with HistoricalBars that have volume and taker volume")
+    verb.add_argument("--transfer", metavar="EVENT", help="another event, predicted with the fitted behaviour")
+    verb.add_argument("--seeds", metavar="N", help="seeds of every simulation (default 4, quick 2)")
+    verb.add_argument("--quick", action="store_true", help="two iterations on half designs: minutes on one core")
+    verb.add_argument("--out", metavar="DIR", help="folder for the page, the figure and all numbers")
+    verb.set_defaults(verb=_fit_event)
+
     verb = add("fit-book", parents=[common, json], help="fit a depth model to a recorded order-book stream")
     verb.add_argument("file", metavar="FILE", help="L2 stream of Binance futures, or the name of a shipped one")
     verb.add_argument("--repair", action="store_true", help="drop what is at fault and say so, instead of refusing")
@@ -130,6 +139,12 @@ def _deconvolve(options: argparse.Namespace) -> int:
     from spirals.scenarios.deconvolve_verb import deconvolve
 
     return deconvolve(options)
+
+
+def _fit_event(options: argparse.Namespace) -> int:
+    from spirals.scenarios.event_fit_verb import fit_event_verb
+
+    return fit_event_verb(options)
 
 
 class _Version(argparse.Action):
