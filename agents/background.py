@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from spirals.agents.orders import NO_ORDER, open_lots, write_order
 from spirals.agents.rows import BACKGROUND_RULE, FLOW, PLACE
 from spirals.simulation.kernel import inlined, lean
-from spirals.simulation.market.depth import Depth
+from spirals.simulation.market.depth import Depth, far_position
 from spirals.simulation.parameters import Part, parameter
 from spirals.simulation.randomness import exponential, poisson_quantile, uniforms
 from spirals.simulation.state import BACKGROUND_ROW, BUY, SELL, Cause, Kind, OrderKind
@@ -50,7 +50,10 @@ class BackgroundFlow(Part):
     places: int = parameter(56, unit="orders per side", low=8, high=1000, help="strata of distance, one order each")
     nearest_bp: float = parameter(0.7, unit="bp", above=0, high=100, help="width of the first stratum")
     occupancy: float = parameter(0.8, unit="fraction", above=0, below=1, help="share of places taken in calm times")
-    index_weight: float = parameter(0.5, low=0, high=1, help="index in the reference price, the rest is the mid")
+    index_weight: float = parameter(0.5, low=0, high=1, help="index in the price that orders at the touch refer to, "
+                                                             "the rest is the mid")
+    far_index_weight: float = parameter(0.5, low=0, high=1, help="the same 1 % away and beyond: who quotes far from "
+                                                                 "the touch quotes value [assumption]")
     stale_bp: float = parameter(15.0, unit="bp", above=0, high=10000,
                                 help="orders further on the wrong side of the index are cancelled fast")
     order_rate: float = parameter(1.0, unit="1/s", low=0, high=100, help="market orders, both sides, calm")
@@ -66,12 +69,16 @@ class BackgroundFlow(Part):
         """Return the parameters as one BACKGROUND_RULE row."""
         row = np.zeros(1, BACKGROUND_RULE)
         row[0] = (
-            self.index_weight, self.occupancy, self.stale_bp * 1e-4, self.order_rate,
+            self.occupancy, self.stale_bp * 1e-4, self.order_rate,
             self.anchor_bp * 1e-4, self.anchor_bias, self.activity_elasticity, self.band,
             depth.volatility_elasticity, depth.reference_volatility, depth.flow_elasticity,
             depth.flow_memory_seconds, depth.return_seconds, depth.least, 1.0 / depth.fast_refill_seconds,
         )
         return row
+
+    def weight_of_index(self, distance: float) -> float:
+        """Return the index's weight in the reference of orders at a log-distance; linear in its log from 1 bp to 1 %."""
+        return self.index_weight + far_position(distance) * (self.far_index_weight - self.index_weight)
 
     def max_orders(self, n_instruments: int) -> int:
         return n_instruments * (2 * self.places + MOST_TAKERS + SCRIPTED)
@@ -95,6 +102,7 @@ def place_rows(flow: BackgroundFlow, depth: Depth, maker_share: float, maker_rea
             row["notional"] = own / flow.occupancy
             row["nearest"], row["furthest"], row["side"] = edges[k], edges[k + 1], side
             row["refill"] = 1.0 / depth.refill_seconds(edges[k + 1])
+            row["index_weight"] = flow.weight_of_index(edges[k + 1])
     return rows
 
 
@@ -138,15 +146,13 @@ def background_rule(
     memory = math.exp(-seconds / rule["flow_memory"])
     count_fills(flow, places, slots, pool, market["mid"] * contract["lot_size"], memory)
     withdraw(rule, flow, ratio, seconds)
-    reference = rule["index_weight"] * market["index"] + (1.0 - rule["index_weight"]) * market["mid"]
     if step == 0:  # the opening book: every place in its stationary state, nobody takes
         return renew_places(
-            i, rule, flow, places, market, contract, slots, reference, step, OPENING_SECONDS, keys[0], depth_factor,
-            orders, n, out_owners,
+            i, rule, flow, places, market, contract, slots, step, OPENING_SECONDS, keys[0], depth_factor, orders, n,
+            out_owners,
         )
     n = renew_places(
-        i, rule, flow, places, market, contract, slots, reference, step, seconds, keys[0], depth_factor, orders, n,
-        out_owners,
+        i, rule, flow, places, market, contract, slots, step, seconds, keys[0], depth_factor, orders, n, out_owners,
     )
     n = market_orders(i, rule, flow, market, contract, ratio, step, seconds, keys[1], takers, orders, n, out_owners)
     return scripted_orders(i, rule, market, contract, flow_notional, seconds, takers, orders, n, out_owners)
@@ -187,7 +193,7 @@ def withdraw(rule, flow, ratio, seconds):
 
 @inlined
 def renew_places(
-    i, rule, flow, places, market, contract, slots, reference, step, seconds, key, depth_factor, orders, n, out_owners,
+    i, rule, flow, places, market, contract, slots, step, seconds, key, depth_factor, orders, n, out_owners,
 ):
     """Take free places, give up taken ones; return the next free order row."""
     tick = contract["tick_size"]
@@ -204,6 +210,7 @@ def renew_places(
     for p in range(len(places)):
         place = places[p]
         side = place["side"]
+        reference = place["index_weight"] * market["index"] + (1.0 - place["index_weight"]) * market["mid"]
         taken = bids if side > 0 else asks
         moving = 1.0 - math.exp(-place["refill"] * seconds / taken)
         first, second = uniforms(key, step, i * ACTORS + p, 0)

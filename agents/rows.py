@@ -86,6 +86,7 @@ PLACE = np.dtype([                 # one place of the background's book
     ("nearest", "f8"),             # [log distance] its stratum
     ("furthest", "f8"),
     ("refill", "f8"),              # [1/s] hazard that a free place is taken
+    ("index_weight", "f8"),        # of the index in the reference price, the rest is the mid
     ("side", "i1"),
     ("pad", "i1", (7,)),
 ])
@@ -102,7 +103,7 @@ FLOW = np.dtype([                  # one instrument of the background
 ])
 
 BACKGROUND_RULE = np.dtype([
-    ("index_weight", "f8"), ("occupancy", "f8"), ("stale_distance", "f8"), ("order_rate", "f8"),
+    ("occupancy", "f8"), ("stale_distance", "f8"), ("order_rate", "f8"),
     ("anchor_distance", "f8"), ("anchor_bias", "f8"), ("activity_elasticity", "f8"), ("band", "f8"),
     ("volatility_elasticity", "f8"), ("reference_volatility", "f8"), ("flow_elasticity", "f8"),
     ("flow_memory", "f8"), ("return_seconds", "f8"), ("least", "f8"), ("fast_refill", "f8"),

@@ -125,8 +125,8 @@ def _friction_rows() -> list[Row]:
 def _anchor_rows() -> list[Row]:
     """Rows that say why: the same fall, linear 2 %, with another pull to the index or another refill."""
     variants = {
-        "pull to the index .5": ("background.index_weight=0.5",),
-        "pull to the index .05": ("background.index_weight=0.05",),
+        "pull to the index .5": ("background.index_weight=0.5", "background.far_index_weight=0.5"),
+        "pull to the index .05": ("background.index_weight=0.05", "background.far_index_weight=0.05"),
         "refill 2 s at the touch": ("depth.fast_refill_seconds=2.0",),
         "index follows (kappa .5)": ("price_feed.index_feedback=0.5",),
         "two arbitrageurs": ("arbitrageurs.count=2",),

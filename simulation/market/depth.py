@@ -30,10 +30,15 @@ from spirals.simulation.state import BUY
 
 __all__ = [
     "DEPTHS", "Depth", "FileDepth", "FittedDepth", "GappedDepth", "LinearDepth", "PowerDepth", "SquareRootDepth",
-    "read_depth_file",
+    "far_position", "read_depth_file",
 ]
 
 PERCENT = 0.01
+
+
+def far_position(distance: float) -> float:
+    """Return where a log-distance lies between the touch (0: 1 bp and nearer) and the far book (1: 1 % and beyond)."""
+    return min(max(math.log(max(distance, 1e-9) / 1e-4) / math.log(100.0), 0.0), 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,8 +118,8 @@ class Depth(Part, ABC):
 
     def refill_seconds(self, distance: float) -> float:
         """Return the mean time [s] until a free place at `distance` is taken; log-linear from 1 bp to 1 %."""
-        position = min(max(math.log(max(distance, 1e-9) / 1e-4) / math.log(100.0), 0.0), 1.0)
-        return float(self.fast_refill_seconds * (self.slow_refill_seconds / self.fast_refill_seconds) ** position)
+        return float(self.fast_refill_seconds
+                     * (self.slow_refill_seconds / self.fast_refill_seconds) ** far_position(distance))
 
     def _power(self, distance: ArrayLike, exponent: float) -> NDArray[np.float64]:
         """Return the power law with latent liquidity of the module docstring."""
