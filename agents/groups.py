@@ -232,7 +232,7 @@ class Agents:
         if group == 1:
             return decide_arbitrageurs(
                 first, last, self._arbitrageur_rule, self.arbitrageur_state, sim.accounts, sim.positions, market.record,
-                sim.contracts, sim.margin.table, sim.step_index, keys[2], orders, n, owners,
+                sim.contracts, sim.margin.table, sim.step_index, sim.step_seconds, keys[2], orders, n, owners,
             )
         if group == MAKERS:
             n = decide_makers(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.agents.orders import NO_ORDER, write_order
+from spirals.agents.orders import NO_ORDER, its_turn, write_order
 from spirals.agents.rows import MAKER, MAKER_RULE, QUOTE
 from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.market.depth import Depth
@@ -69,6 +69,8 @@ class MarketMakers(Part):
     loss_limit: float = parameter(0.1, unit="fraction of peak equity", above=0, high=1)
     return_seconds: float = parameter(600.0, unit="s", low=1, high=86400, help="time away [10-60 min, assumption]")
     latency_us: int = parameter(20_000, unit="us", low=0, high=900_000)
+    reaction_seconds: float = parameter(1.0, unit="s", low=0, high=3600,
+                                        help="a maker looks at the market once in so long, each in its turn")
     maker_reaction_rounds: int = parameter(0, unit="rounds", low=0, high=1000,
                                            help="renew quotes between liquidation rounds after so many; 0: never")
 
@@ -87,7 +89,7 @@ class MarketMakers(Part):
         row[0] = (
             self.risk_aversion, self.intensity, self.decay, self.index_weight, self.widening,
             depth.reference_volatility, self.replace_bp, self.replace_ticks, self.margin_use, self.loss_limit,
-            self.return_seconds, self.latency_us, hedged_share,
+            self.return_seconds, self.latency_us, hedged_share, self.reaction_seconds,
         )
         return row
 
@@ -150,6 +152,8 @@ def decide_makers(
         maker = makers[m]
         i = maker["instrument"]
         account = maker["account"]
+        if not its_turn(rules[i]["reaction_seconds"], seconds, step, m):
+            continue
         before = n
         n = maker_rule(
             rules[i], maker, quotes[m], accounts[account], positions[account, i], record[i], contracts[i],

@@ -126,6 +126,7 @@ MAKER_RULE = np.dtype([
     ("risk_aversion", "f8"), ("intensity", "f8"), ("decay", "f8"), ("index_weight", "f8"), ("widening", "f8"),
     ("reference_volatility", "f8"), ("replace_bp", "f8"), ("replace_ticks", "f8"), ("margin_use", "f8"),
     ("loss_limit", "f8"), ("return_seconds", "f8"), ("latency", "f8"), ("hedged_share", "f8"),
+    ("reaction_seconds", "f8"),
 ])
 
 ARBITRAGEUR = np.dtype([           # one arbitrageur in one instrument
@@ -139,6 +140,7 @@ ARBITRAGEUR = np.dtype([           # one arbitrageur in one instrument
 
 ARBITRAGEUR_RULE = np.dtype([
     ("threshold", "f8"), ("exit_threshold", "f8"), ("latency", "f8"), ("margin_use", "f8"),
+    ("reaction_seconds", "f8"),
 ])
 
 BASIS = np.dtype([                 # one basis trader in one instrument; its outside leg is a HEDGE row

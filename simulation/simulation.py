@@ -137,7 +137,7 @@ class Simulation:
         self.population.after_trading(self, self.orders[:n_orders])
         due = self._assess()
         rounds = 1
-        while due and moved and rounds < self.setup.engine.max_rounds:
+        while due and moved and rounds < self._most_rounds:
             reacting = self._react(rounds)
             n_orders = self._close_out(due, reacting, round_=rounds)
             moved = self._settle(self._trade(n_orders))
@@ -145,7 +145,7 @@ class Simulation:
                 self.population.after_trading(self, self.orders[:reacting])
             due = self._assess()
             rounds += 1
-        self._record(rounds, hit_bound=bool(due and moved))
+        self._record(rounds, hit_bound=bool(due and moved) and not self._paced)
 
     def run(self, steps: int | None = None) -> None:
         """Run `steps` steps, or to the end of the scenario."""
@@ -160,7 +160,7 @@ class Simulation:
         reason = "horizon" if done >= self.n_steps else f"stopped at step {done} of {self.n_steps}"
         bounded = int(self.recorder.totals["hit_bound"][: done + 1].sum())
         if bounded:
-            reason += f"; round bound ({self.setup.engine.max_rounds}) hit in {bounded} steps"
+            reason += f"; round bound ({self._most_rounds}) hit in {bounded} steps"
         for k, instrument in enumerate(self.instruments):
             beyond = int((self.recorder.steps["index"][: done + 1, k] >= instrument.max_price).sum())
             if beyond:
@@ -311,7 +311,9 @@ class Simulation:
         self._routes = np.array(engine.routes(), np.int64)
         self._beside_book = bool(self._routes.any())
         self._liquidating = bool(engine.liquidation)
-        self._period_steps = max(1, round(engine.period_seconds / self.step_seconds))
+        self._period_steps = engine.period_steps(self.step_seconds)
+        self._most_rounds = engine.rounds_per_step(self.step_seconds)
+        self._paced = self._most_rounds < engine.max_rounds
         self._shadow_keep = math.exp(-self.step_seconds / engine.shadow_refill_seconds)
         self._step_us = max(1, round(self.step_seconds * 1e6))
         self._tie_key = stream_key(self.seed, "arrival.tie", self.branch)

@@ -136,7 +136,7 @@ class ReferenceVenue:
         moved = self.settle(self.trade(orders), liquidations)
         due = self.assess()
         rounds = 1
-        while due and moved and rounds < self.setup.engine.max_rounds:
+        while due and moved and rounds < self.setup.engine.rounds_per_step(self.step_seconds):
             orders = []
             liquidations = self.liquidate(due, rounds, orders)
             moved = self.settle(self.trade(orders), liquidations)
