@@ -98,7 +98,7 @@ def cascade_sizes(n: float, *, shock: int = 25, seeds: int = 400) -> tuple[NDArr
     for seed in range(1, seeds + 1):
         thresholds = _poisson(n / SPACING, 3000, seed)
         people = LadderMarket(thresholds, SPACING, 0.015, 1, 3500, sale=shock)
-        run = controlled(people, 1, seed=seed)
+        run = controlled(people, 2, seed=seed)
         sizes.append((_fall(run) - shock) / SPACING)
     return np.rint(sizes).astype(np.int64), shock * n / SPACING
 

@@ -6,6 +6,7 @@ still (impact for good) or is put anew in every step, where the impact that is l
 """
 
 import dataclasses
+import types
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,8 @@ class LadderMarket:
         positions["cost"][longs, 0] = self.lots * OPENING_TICKS * value
         accounts["kind"][self.outsider] = Kind.USER
         total = self.lots * len(self.thresholds)
-        positions["lots"][BACKGROUND_ROW, 0], positions["cost"][BACKGROUND_ROW, 0] = -total, -total * OPENING_TICKS * value
+        positions["lots"][BACKGROUND_ROW, 0] = -total
+        positions["cost"][BACKGROUND_ROW, 0] = -total * OPENING_TICKS * value
         self.bought[0] = -total
 
     def decide(self, simulation: Simulation, orders: NDArray[Any]) -> int:
@@ -140,33 +142,17 @@ def controlled(
 ) -> Simulation:
     """Return a finished run of the controlled market: its mark is the last trade unless `price_feed` says otherwise."""
     rate = people.maintenance
-    setup = _Setup(
-        steps=steps, margin=margin or Static(min(2.0 * rate, 1.0), rate),
-        engine=Engine(max_rounds=max_rounds), price_feed=price_feed or PriceFeed(mark="last", index_feedback=0.0),
+    setup = types.SimpleNamespace(
+        instruments=(CONTRACT,), outside_world=ConstantPrice(float(OPENING_TICKS)), shocks=(),
+        price_feed=price_feed or PriceFeed(mark="last", index_feedback=0.0), volatility=VolatilityEstimator(),
+        funding=Funding(kind="none"), margin=margin or Static(min(2.0 * rate, 1.0), rate), margin_calls=MarginCalls(),
+        liquidation=LiquidationMechanism(size="full", price_band=0.9, fee_rate=0.0),
+        waterfall=LossWaterfall(insurance_fund=1e12), engine=Engine(max_rounds=max_rounds), steps=steps,
+        step_seconds=1.0, opening_seconds=0.0,
     )
     simulation = Simulation(setup, people, seed)
     simulation.run()
     return simulation
-
-
-@dataclasses.dataclass(frozen=True)
-class _Setup:
-    """Parts of a run in which only the forced sales move the price."""
-
-    steps: int
-    margin: MarginPolicy
-    engine: Engine
-    price_feed: PriceFeed
-    instruments: tuple[Instrument, ...] = (CONTRACT,)
-    outside_world: ConstantPrice = ConstantPrice(float(OPENING_TICKS))
-    shocks: tuple[Any, ...] = ()
-    volatility: VolatilityEstimator = VolatilityEstimator()
-    funding: Funding = Funding(kind="none")
-    margin_calls: MarginCalls = MarginCalls()
-    liquidation: LiquidationMechanism = LiquidationMechanism(size="full", price_band=0.9, fee_rate=0.0)
-    waterfall: LossWaterfall = LossWaterfall(insurance_fund=1e12)
-    step_seconds: float = 1.0
-    opening_seconds: float = 0.0
 
 
 def _write(rows: NDArray[Any], account: int, kind: int, side: int, ticks: Any, lots: int, arrival: int) -> None:
