@@ -118,11 +118,11 @@ def compare(change: str, base: Outcomes, changed: Outcomes) -> list[Comparison]:
 
 def text(rows: list[Comparison]) -> str:
     """Return a table of comparisons."""
-    lines = [f"{'change':16s} {'outcome':25s} {'base':>9s} {'changed':>9s} {'difference':>18s} {'allowed':>9s}  verdict"]
+    lines = [f"{'change':16s} {'outcome':25s} {'base':>9s} {'changed':>9s} {'difference':>18s} {'allowed':>9s} verdict"]
     for row in rows:
         difference = f"{row.changed - row.base:+.4f} ({row.error:.4f})"
         lines.append(f"{row.change:16s} {row.tolerance.outcome:25s} {row.base:9.4f} {row.changed:9.4f} "
-                     f"{difference:>18s} {row.allowed:9.4f}  {row.verdict}")
+                     f"{difference:>18s} {row.allowed:9.4f} {row.verdict}")
     return "\n".join(lines)
 
 
