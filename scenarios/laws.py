@@ -41,7 +41,7 @@ def gain(maintenance: float, elasticity: float, *, static_gain: float = 0.3, sho
     under a fixed rate. Thresholds lie at equal distances, one liquidation moves the price by one tick; one round
     per step, so that the margin of each round is that of its price.
     """
-    thresholds = OPENING_TICKS - (np.arange(2000) + 0.5) / static_gain
+    thresholds = np.asarray(OPENING_TICKS - (np.arange(2000) + 0.5) / static_gain, np.float64)
     people = LadderMarket(thresholds, 1, maintenance, 1, 3000, sale=shock)
     run = controlled(people, 60, margin=MarginByPrice(maintenance, elasticity), max_rounds=1)
     law = static_gain * (1.0 + elasticity * maintenance / (1.0 - maintenance))
