@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.agents.orders import write_order
+from spirals.agents.orders import its_turn, write_order
 from spirals.agents.rows import ARBITRAGEUR, ARBITRAGEUR_RULE
 from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.parameters import Part, parameter
@@ -42,13 +42,16 @@ class Arbitrageurs(Part):
                                     help="gap from which it trades; above the taker fee")
     exit_bp: float = parameter(2.0, unit="bp", low=0, high=10000, help="gap from which it closes")
     latency_us: int = parameter(60_000, unit="us", low=0, high=900_000)
+    reaction_seconds: float = parameter(1.0, unit="s", low=0, high=3600,
+                                        help="it looks at the market once in so long, each in its turn")
     margin_use: float = parameter(0.7, unit="fraction of equity", above=0, high=1,
                                   help="own initial margin never exceeds this share of equity")
 
     def rule(self) -> NDArray[Any]:
         """Return the parameters as one ARBITRAGEUR_RULE row."""
         row = np.zeros(1, ARBITRAGEUR_RULE)
-        row[0] = (self.threshold_bp * 1e-4, self.exit_bp * 1e-4, self.latency_us, self.margin_use)
+        row[0] = (self.threshold_bp * 1e-4, self.exit_bp * 1e-4, self.latency_us, self.margin_use,
+                  self.reaction_seconds)
         return row
 
     def max_orders(self, n_instruments: int) -> int:
@@ -71,14 +74,16 @@ def arbitrageur_rows(
 
 @lean
 def decide_arbitrageurs(
-    first, last, rule, arbitrageurs, accounts, positions, record, contracts, requirement, step, key, orders, n,
-    out_owners,
+    first, last, rule, arbitrageurs, accounts, positions, record, contracts, requirement, step, seconds, key, orders,
+    n, out_owners,
 ):
     """Let arbitrageurs `first` .. `last` - 1 act; return the number of order rows."""
     for a in range(first, last):
         row = arbitrageurs[a]
         i = row["instrument"]
         account = row["account"]
+        if not its_turn(rule[0]["reaction_seconds"], seconds, step, a):
+            continue
         before = n
         n = arbitrageur_rule(
             rule[0], row, accounts[account], positions[account, i], record[i], contracts[i],

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.agents.orders import NO_ORDER, write_order
+from spirals.agents.orders import NO_ORDER, its_turn, write_order
 from spirals.agents.rows import MAKER, MAKER_RULE, QUOTE
 from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.market.depth import Depth
@@ -75,6 +75,8 @@ class MarketMakers(Part):
     capital_elasticity: float = parameter(0.0, low=0, high=10,
                                           help="of sizes and inventory limit in equity / opening equity; 1: who lost "
                                                "half quotes half; 0: losses bind through margin only [assumption]")
+    reaction_seconds: float = parameter(1.0, unit="s", low=0, high=3600,
+                                        help="a maker looks at the market once in so long, each in its turn")
     maker_reaction_rounds: int = parameter(0, unit="rounds", low=0, high=1000,
                                            help="renew quotes between liquidation rounds after so many; 0: never")
 
@@ -98,6 +100,7 @@ class MarketMakers(Part):
             self.risk_aversion, self.intensity, self.decay, self.index_weight, self.widening,
             depth.reference_volatility, self.replace_bp, self.replace_ticks, self.margin_use, self.loss_limit,
             self.return_seconds, self.latency_us, hedged_share, self.capital_elasticity, bare_widening,
+            self.reaction_seconds,
         )
         return row
 
@@ -160,6 +163,8 @@ def decide_makers(
         maker = makers[m]
         i = maker["instrument"]
         account = maker["account"]
+        if not its_turn(rules[i]["reaction_seconds"], seconds, step, m):
+            continue
         before = n
         n = maker_rule(
             rules[i], maker, quotes[m], accounts[account], positions[account, i], record[i], contracts[i],

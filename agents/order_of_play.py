@@ -78,7 +78,7 @@ class OrderOfPlay(Members):
         if group == 1:
             return decide_arbitrageurs(
                 first, last, self._arbitrageur_rule, self.arbitrageur_state, sim.accounts, sim.positions, sim.loop.seen,
-                sim.contracts, sim.margin.table, sim.step_index, keys[2], orders, n, owners,
+                sim.contracts, sim.margin.table, sim.step_index, sim.step_seconds, keys[2], orders, n, owners,
             )
         if group == MAKERS:
             if self.outside.maker_share > 0.0:

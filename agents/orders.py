@@ -4,13 +4,23 @@ from spirals.simulation.kernel import inlined
 from spirals.simulation.order_book.queue_kernels import find_slot
 from spirals.simulation.state import OrderStatus, Reject
 
-__all__ = ["NO_ORDER", "note_resting", "open_lots", "write_order"]
+__all__ = ["NO_ORDER", "its_turn", "note_resting", "open_lots", "write_order"]
 
 NEW = OrderStatus.NEW
 RESTING = OrderStatus.RESTING
 REJECTED = OrderStatus.REJECTED
 NO_REASON = Reject.NONE
 NO_ORDER = 0
+
+
+@inlined
+def its_turn(reaction_seconds, seconds, step, actor):
+    """Tell whether an actor that looks once in `reaction_seconds` looks in this step; the opening is everybody's.
+
+    Actors take their turns one after the other, so that not all of them look in the same step.
+    """
+    every = int(round(reaction_seconds / seconds))
+    return every <= 1 or step == 0 or (step + actor) % every == 0
 
 
 @inlined

@@ -133,6 +133,7 @@ MAKER_RULE = np.dtype([
     ("reference_volatility", "f8"), ("replace_bp", "f8"), ("replace_ticks", "f8"), ("margin_use", "f8"),
     ("loss_limit", "f8"), ("return_seconds", "f8"), ("latency", "f8"), ("hedged_share", "f8"),
     ("capital_elasticity", "f8"), ("bare_widening", "f8"),
+    ("reaction_seconds", "f8"),
 ])
 
 ARBITRAGEUR = np.dtype([           # one arbitrageur in one instrument
@@ -146,6 +147,7 @@ ARBITRAGEUR = np.dtype([           # one arbitrageur in one instrument
 
 ARBITRAGEUR_RULE = np.dtype([
     ("threshold", "f8"), ("exit_threshold", "f8"), ("latency", "f8"), ("margin_use", "f8"),
+    ("reaction_seconds", "f8"),
 ])
 
 BASIS = np.dtype([                 # one basis trader in one instrument; its outside leg is a HEDGE row

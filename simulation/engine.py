@@ -1,6 +1,7 @@
 """Engine: how the venue runs a step, and the switches that make a twin of a run."""
 
 import dataclasses
+import math
 
 from spirals.simulation.parameters import Part, parameter, problems_of
 from spirals.simulation.state import Cause
@@ -14,6 +15,10 @@ FORCED = ("liquidation", "call_response", "leverage_target", "stop_loss", "adl_h
 class Engine(Part):
     """Rounds, latency and switches.
 
+    Rounds that follow each other at once meet a book that cannot refill, so their number per second and with
+    it every result hangs on the length of a step. `round_seconds` gives them a pace of their own: at most one
+    round in so long, whatever the step; a step is at most that long where results must not depend on it.
+
     A *shadow* cause pays the slippage of a walk through the book (depleted by earlier shadow orders,
     refilled with `shadow_refill_seconds`) but leaves the book and every price alone; the warehouse
     row is its counterparty. A *transfer* cause is filled at the mark by the warehouse row.
@@ -25,6 +30,8 @@ class Engine(Part):
                                 help="time from the start of the step to the arrival of liquidation orders")
     period_seconds: float = parameter(0.0, unit="s", low=0, high=3600,
                                       help="the liquidation engine acts once in so long; 0: in every step")
+    round_seconds: float = parameter(0.0, unit="s", low=0, high=3600,
+                                     help="least time between two rounds; 0: rounds at once, in a book without refill")
     liquidation: bool = parameter(True, help="false: nobody is liquidated (twin T3)")
     shadow_causes: tuple[str, ...] = parameter((), choices=FORCED, help="causes whose orders move no price")
     transfer_causes: tuple[str, ...] = parameter((), choices=FORCED, help="causes filled at the mark")
@@ -38,6 +45,16 @@ class Engine(Part):
         if both:
             found.append(f"shadow_causes and transfer_causes must not share a cause, both have {', '.join(both)}")
         return found
+
+    def rounds_per_step(self, step_seconds: float) -> int:
+        """Return the largest number of rounds in a step of that length [s]."""
+        if self.round_seconds == 0.0:
+            return self.max_rounds
+        return min(self.max_rounds, max(1, math.floor(step_seconds / self.round_seconds + 1e-9)))
+
+    def period_steps(self, step_seconds: float) -> int:
+        """Return in which of so many steps [s] the engine acts once."""
+        return max(1, round(max(self.period_seconds, self.round_seconds) / step_seconds))
 
     def routes(self) -> tuple[int, ...]:
         """Return for every :class:`Cause` 0 (book), 1 (shadow) or 2 (transfer)."""

@@ -58,7 +58,7 @@ class Simulation(SavedState):
         self.population.after_trading(self, self.orders[:n_orders])
         due = self._assess()
         rounds = 1
-        while due and moved and rounds < self.setup.engine.max_rounds:
+        while due and moved and rounds < self._most_rounds:
             reacting = self._react(rounds)
             n_orders = self._close_out(due, reacting, round_=rounds)
             moved = self._settle(self._trade(n_orders))
@@ -66,7 +66,7 @@ class Simulation(SavedState):
                 self.population.after_trading(self, self.orders[:reacting])
             due = self._assess()
             rounds += 1
-        self._record(rounds, hit_bound=bool(due and moved))
+        self._record(rounds, hit_bound=bool(due and moved) and not self._paced)
 
     def run(self, steps: int | None = None) -> None:
         """Run `steps` steps, or to the end of the scenario."""
@@ -81,7 +81,7 @@ class Simulation(SavedState):
         reason = "horizon" if done >= self.n_steps else f"stopped at step {done} of {self.n_steps}"
         bounded = int(self.recorder.totals["hit_bound"][: done + 1].sum())
         if bounded:
-            reason += f"; round bound ({self.setup.engine.max_rounds}) hit in {bounded} steps"
+            reason += f"; round bound ({self._most_rounds}) hit in {bounded} steps"
         for k, instrument in enumerate(self.instruments):
             beyond = int((self.recorder.steps["index"][: done + 1, k] >= instrument.max_price).sum())
             if beyond:

@@ -111,7 +111,9 @@ class Workspace:
         self._cooldown_steps = round(mechanism.cooldown_seconds / self.step_seconds)
         self.route(engine)
         self._liquidating = bool(engine.liquidation)
-        self._period_steps = max(1, round(engine.period_seconds / self.step_seconds))
+        self._period_steps = engine.period_steps(self.step_seconds)
+        self._most_rounds = engine.rounds_per_step(self.step_seconds)
+        self._paced = self._most_rounds < engine.max_rounds
         self._shadow_keep = math.exp(-self.step_seconds / engine.shadow_refill_seconds)
         self._step_us = max(1, round(self.step_seconds * 1e6))
         self._tie_key = stream_key(self.seed, "arrival.tie", self.branch)

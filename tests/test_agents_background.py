@@ -183,8 +183,8 @@ class Arbitraging:
         desk = self.desk
         desk.market["mid"] = desk.market["index"] * (1 + gap)
         n = decide_arbitrageurs(0, 1, self.part.rule(), self.rows, desk.accounts, desk.positions, desk.market,
-                                desk.contracts, desk.requirement, 1, stream_key(1, "arbitrageurs"), desk.orders, 0,
-                                desk.owners)
+                                desk.contracts, desk.requirement, 1, 1.0, stream_key(1, "arbitrageurs"), desk.orders,
+                                0, desk.owners)
         return desk.orders[:n]
 
 

@@ -136,13 +136,14 @@ class ReferenceVenue:
         moved = self.settle(self.trade(orders), liquidations)
         due = self.assess()
         rounds = 1
-        while due and moved and rounds < self.setup.engine.max_rounds:
+        while due and moved and rounds < self.setup.engine.rounds_per_step(self.step_seconds):
             orders = []
             liquidations = self.liquidate(due, rounds, orders)
             moved = self.settle(self.trade(orders), liquidations)
             due = self.assess()
             rounds += 1
-        self.record(rounds, hit_bound=bool(due and moved))
+        paced = self.setup.engine.rounds_per_step(self.step_seconds) < self.setup.engine.max_rounds
+        self.record(rounds, hit_bound=bool(due and moved) and not paced)
 
     def equity(self, account: Account) -> int:
         """Return wallet, collateral and unrealised profit at the mark [atoms]."""
