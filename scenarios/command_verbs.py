@@ -109,20 +109,21 @@ def sweep(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write the report of a results folder and print its path."""
+    """Write the report of a results folder, or one summary of several, and print its path."""
     from spirals.scenarios.store import read_manifest
 
-    folder = Path(options.folder)
-    if read_manifest(folder) is None:
-        raise InputError([f"no manifest in the folder; allowed: a results folder of run --out or sweep; "
-                          f"given: {str(folder)!r}"])
-    from spirals.scenarios.report import write_report
+    folders = [Path(folder) for folder in options.folder]
+    faults = [f"no manifest in the folder; allowed: a results folder of run --out or sweep; given: {str(folder)!r}"
+              for folder in folders if read_manifest(folder) is None]
+    if faults:
+        raise InputError(faults)
+    from spirals.scenarios.report import write_report, write_summary
 
     try:
-        print(write_report(folder))
+        print(write_summary(folders, options.out) if len(folders) > 1 else write_report(folders[0], options.out))
     except OSError as error:
         raise InputError([f"cannot write the report ({error.strerror}); allowed: a writable folder; "
-                          f"given: {str(folder)!r}"]) from error
+                          f"given: {str(options.out or folders[0])!r}"]) from error
     return 0
 
 

@@ -16,6 +16,8 @@ from spirals.scenarios.effects import (
 )
 from spirals.scenarios.figures import to_svg
 from spirals.scenarios.figures_study import headline_figure, value_text
+from spirals.scenarios.policy_effects import policy_runs
+from spirals.scenarios.policy_traits import POLICY
 from spirals.scenarios.report_effects import PRICE_PAID, effects_body, findings_body, pairing_body
 from spirals.scenarios.report_html import Section, figure, note, page, paragraph, table
 from spirals.scenarios.report_inputs import (
@@ -29,7 +31,8 @@ from spirals.scenarios.report_numbers import (
     plain_name,
     short_name,
 )
-from spirals.scenarios.report_reading import depth_table, lead_of, reading_body
+from spirals.scenarios.report_policies import main_outcomes, policy_sections
+from spirals.scenarios.report_reading import depth_table, lead_of, policy_reading_body, reading_body
 from spirals.scenarios.report_study_tables import (
     LEVEL,
     cells_section,
@@ -51,6 +54,11 @@ ONE_PATH = (
     "All runs of a cell share one historical path of the outside world. The intervals therefore cover population and "
     "flow noise only: who holds which position, and what the background flow does. They are conditional on this path "
     "and say nothing about other crashes; that would take an ensemble of shocks."
+)
+SOLVED_PATHS = (
+    "All runs stand on one set of bars: each replication on the exogenous path with which its own simulation "
+    "reproduces them. The intervals therefore cover population and flow noise only and are conditional on these bars; "
+    "statements about crashes in general need an ensemble of shocks."
 )
 NOT_CROSSED = (
     "No cell holds both ends of the lever with the same seed, as in a design of sampled ranges: nothing can be paired."
@@ -78,13 +86,18 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
     stated = manifest.get("design")
     design: Mapping[str, Sequence[Any]] = stated if isinstance(stated, Mapping) else {}
     runs = in_design_order(runs, design)
-    layout = study_layout(runs, list(design) or None, manifest.get("lever"))
+    found = policy_runs([(manifest, runs)])
+    layout = study_layout(runs, list(design) or None, POLICY if found is not None else manifest.get("lever"))
     levels = {name: list(runs[name].dropna().unique()) for name in layout.design}
     done = completed(runs)
     first = [name for name in manifest.get("outcomes") or () if name in runs][:4]
     shown = first or [name for name in HEADLINE if name in runs]
-    sections = _results(done, layout, shown) if len(done) and layout.lever else [_nothing(runs, layout)]
-    sections = [Section("reading", "How to read this", reading_body(layout, shown)), *sections]
+    if found is not None:
+        sections = [Section("reading", "How to read this", policy_reading_body()),
+                    *policy_sections(found, main_outcomes(found, manifest.get("outcomes") or ()))]
+    else:
+        sections = _results(done, layout, shown) if len(done) and layout.lever else [_nothing(runs, layout)]
+        sections = [Section("reading", "How to read this", reading_body(layout, shown)), *sections]
     if len(done) and targets_of(manifest):
         sections.append(Section("targets", "Beside the figures of the venue", targets_section(manifest, done, layout)))
     made = {key: value for key, value in manifest.items() if key != "summary"}  # the lead says it, or what is true
@@ -151,7 +164,9 @@ def _conditional(manifest: Mapping[str, Any], done: pd.DataFrame, layout: Layout
     world = inputs_of(manifest).get("outside_world")
     historical = isinstance(world, Mapping) and (bool(world.get("file")) or "Histor" in str(world.get("type", "")))
     stated = str(manifest.get("conditional_on") or "").rstrip(". ")
-    text = f"The intervals are conditional on {stated}." if stated else ONE_PATH if historical else OWN_PATHS
+    solved = "path_fits" in done
+    text = SOLVED_PATHS if solved else ONE_PATH if historical else OWN_PATHS
+    text = f"The intervals are conditional on {stated}." if stated else text
     numbers = (
         f"{replications(done)} replications per cell at most; Student intervals at 95 %, not corrected for the number "
         "of cells."

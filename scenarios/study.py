@@ -8,7 +8,17 @@ from typing import Any
 
 from spirals.scenarios.blocks import Block, blocks_of, points_of_blocks
 from spirals.scenarios.catalogue_index import find_file
-from spirals.scenarios.design import SAMPLERS, Axis, Point, Range, Setting, axes_of, design_points, label_of, replication_seed
+from spirals.scenarios.design import (
+    SAMPLERS,
+    Axis,
+    Point,
+    Range,
+    Setting,
+    axes_of,
+    design_points,
+    label_of,
+    replication_seed,
+)
 from spirals.scenarios.loader import Inputs, add_unknown, parsed_overrides, resolve_stated, take_version
 from spirals.scenarios.overrides import Override
 from spirals.scenarios.problems import Problems, Where, suggestion
@@ -30,11 +40,12 @@ class Study(Part):
     """What a sweep is asked to do.
 
     Levers are what the designer of a venue chooses, uncertainties what nobody chooses; both are
-    crossed. Replication r has the same seed at every point (common random numbers). With `blocks` only the points of the
-    crossing that belong to one of them are run. With `deconvolve` the scenario's bars are what its own simulation is to
-    reproduce: the exogenous path that does is solved first, for each replication and each value of the columns named by
-    ``by``, under the scenario as it stands otherwise, and every point then runs on that path. Columns named ``policy``,
-    ``depth``, ``book`` and ``cadence`` are known to the report.
+    crossed. Replication r has the same seed at every point (common random numbers).
+
+    With `blocks` only the points of the crossing that belong to one of them are run. With `deconvolve` the exogenous
+    path whose simulation reproduces the scenario's bars is solved first, for each replication and each value of the
+    columns named by ``by``, under the scenario as it stands otherwise; every point then runs on that path. Columns
+    named ``policy``, ``depth``, ``book`` and ``cadence`` are known to the report.
     """
 
     name: str = parameter(help="label, and the folder below results/")

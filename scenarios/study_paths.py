@@ -1,8 +1,8 @@
 """Paths of a study: the exogenous paths that reproduce the bars, solved before the runs that share them.
 
-One path for each replication and each value of the columns named by ``by`` (depth, above all). Paths are results: each
-is one file of ``paths/`` in the results folder, named by a digest of everything that it depends on, and it is used again
-only when that digest and the content of the file are what they were.
+One path for each replication and each value of the columns named by ``by`` (depth, above all). Paths are results:
+each is one file of ``paths/`` in the results folder, named by a digest of everything that it depends on, and it is
+used again only when that digest and the content of the file are what they were.
 """
 
 import dataclasses
