@@ -25,6 +25,7 @@ from spirals.simulation.market.bars import Bars
 from spirals.simulation.market.frozen_path import GivenPath
 from spirals.simulation.market.historical_bars import HistoricalBars, bars_in_rows, bridge
 from spirals.simulation.market.outside_world import SECONDS_PER_DAY
+from spirals.simulation.market.random_crash import RandomCrash
 from spirals.simulation.market.shocks import PriceJump, VolatilityShock
 from spirals.simulation.randomness import stream_key
 
@@ -283,7 +284,8 @@ def _check(
     found = []
     if len(scenario.instruments) != 1:
         found.append(f"instruments must be one for a deconvolution, were {len(scenario.instruments)}")
-    moving = [type(shock).__name__ for shock in scenario.shocks if isinstance(shock, PriceJump | VolatilityShock)]
+    moves = PriceJump | RandomCrash | VolatilityShock
+    moving = [type(shock).__name__ for shock in scenario.shocks if isinstance(shock, moves)]
     if moving:
         found.append(f"shocks to the outside price must not be given, the bars contain them; were {', '.join(moving)}")
     available = int((bars.end_ms - bars.start_ms) / 1000.0 / scenario.step_seconds + 1e-9)

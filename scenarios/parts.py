@@ -67,6 +67,7 @@ SLOTS: dict[str, dict[str, str]] = {
         "OracleLag": "spirals.simulation.market.shocks",
         "OrderFlow": "spirals.simulation.market.shocks",
         "PriceJump": "spirals.simulation.market.shocks",
+        "RandomCrash": "spirals.simulation.market.random_crash",
         "VolatilityShock": "spirals.simulation.market.shocks",
     },
     "Study": {"Study": "spirals.scenarios.study"},

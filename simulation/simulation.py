@@ -18,6 +18,7 @@ from spirals.simulation.liquidation.settlement import settle_liquidations
 from spirals.simulation.liquidation.shadow import execute_beside_book, refill_shadow
 from spirals.simulation.margin.stage import MarginStage
 from spirals.simulation.market.market import Market
+from spirals.simulation.market.random_crash import DrawnCrash
 from spirals.simulation.measures.record import RunRecord
 from spirals.simulation.order_book.book import OrderBook
 from spirals.simulation.randomness import stream_key
@@ -354,6 +355,7 @@ class Simulation:
             opening_equity=self.opening_equity, closing_equity=self.accounts["equity"] * atom,
             deposits=deposits * atom, opening_side=self.opening_side, stop_reason=self.stop_reason, seed=self.seed,
             outside_profit=self._outside_profit(),
+            crash=next((shock for shock in self.market.shocks if isinstance(shock, DrawnCrash)), None),
         )
 
     def _outside_profit(self) -> NDArray[np.float64]:

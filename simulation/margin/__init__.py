@@ -12,12 +12,14 @@ from spirals.simulation.margin.applies_to import AppliesTo
 from spirals.simulation.margin.bounds import Cap, Floor
 from spirals.simulation.margin.buffer import Buffer
 from spirals.simulation.margin.check import check_policy, policy_problems
+from spirals.simulation.margin.coverage import equal_coverage_scale
 from spirals.simulation.margin.grandfather import Grandfather
 from spirals.simulation.margin.notice import Notice
 from spirals.simulation.margin.policy import MarginPolicy, as_dataclass
 from spirals.simulation.margin.printing import to_toml
 from spirals.simulation.margin.procyclicality import Procyclicality, equal_mean_scale
 from spirals.simulation.margin.ramp import Ramp
+from spirals.simulation.margin.rate_history import rate_history
 from spirals.simulation.margin.requirement import MarginRequirement, requirement_of
 from spirals.simulation.margin.speed_limit import SpeedLimit
 from spirals.simulation.margin.states import flatten_state, unflatten_state
@@ -33,8 +35,8 @@ __all__ = [
     "AppliesTo", "Buffer", "Cap", "Floor", "Grandfather", "MarginPolicy", "MarginRequirement", "Notice",
     "Procyclicality", "Ramp", "SpeedLimit", "Static", "StressedWeight", "Tiered", "Transform", "UpdateInterval",
     "VolatilityScaled", "Wrapper",
-    "as_dataclass", "check_policy", "equal_mean_scale", "flatten_state", "policy_problems", "requirement_of", "to_toml",
-    "unflatten_state",
+    "as_dataclass", "check_policy", "equal_coverage_scale", "equal_mean_scale", "flatten_state", "policy_problems",
+    "rate_history", "requirement_of", "to_toml", "unflatten_state",
 ]
 
 POLICIES: dict[str, type[MarginPolicy]] = {

@@ -11,6 +11,8 @@ pi moves the level and the starting point of the rate too, so a comparison over 
   instrument): the run opens at m_ttc whatever pi is.
 - ``equal_mean``: multiplied by `scale`, chosen on data *before* the event so that the mean rate there is the same for
   every pi; :func:`equal_mean_scale` finds it.
+- ``equal_coverage``: multiplied by `scale`, chosen on the same data so that the share of breaches is the same;
+  :func:`~spirals.simulation.margin.coverage.equal_coverage_scale` finds it.
 
 Fix the through-the-cycle volatility from data before the event as well.
 """
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spirals.simulation.margin.brackets import common_brackets
+from spirals.simulation.margin.rate_history import rate_history
 from spirals.simulation.margin.requirement import MarginRequirement, bounded
 from spirals.simulation.margin.volatility_view import at_volatility
 from spirals.simulation.margin.wrapper import Wrapper
@@ -33,6 +36,8 @@ from spirals.simulation.parameters import parameter
 __all__ = ["Procyclicality", "ProcyclicalityState", "equal_mean_scale"]
 
 Array = NDArray[np.float64]
+
+SCALED = ("equal_mean", "equal_coverage")
 
 
 @dataclasses.dataclass
@@ -54,8 +59,9 @@ class Procyclicality(Wrapper):
 
     pi: float = parameter(0.5, low=0, high=1, help="elasticity of the rate to the volatility estimate")
     through_the_cycle_volatility: float = parameter(0.04, unit="per sqrt day", above=0, help="fixed before the event")
-    normalisation: str = parameter("none", choices=("none", "equal_start", "equal_mean"))
-    scale: float = parameter(1.0, unit="factor", above=0, help="for equal_mean, from data before the event")
+    normalisation: str = parameter("none", choices=("none", "equal_start", "equal_mean", "equal_coverage"))
+    scale: float = parameter(1.0, unit="factor", above=0,
+                             help="for equal_mean and equal_coverage, from data before the event")
 
     @property
     def monotone_in_volatility(self) -> bool:  # type: ignore[override]  # follows from the inner policy
@@ -64,8 +70,8 @@ class Procyclicality(Wrapper):
 
     def problems(self) -> list[str]:
         found = super().problems()
-        if self.scale != 1.0 and self.normalisation != "equal_mean":
-            found.append(f"scale must be 1 unless normalisation is equal_mean, was {self.scale!r}")
+        if self.scale != 1.0 and self.normalisation not in SCALED:
+            found.append(f"scale must be 1 unless normalisation is {' or '.join(SCALED)}, was {self.scale!r}")
         return found
 
     def start(self, market: MarketState) -> ProcyclicalityState:
@@ -136,17 +142,5 @@ def equal_mean_scale(policy: Procyclicality, volatilities: Iterable[float], step
     means = []
     for pi in (0.0, policy.pi):
         plain = dataclasses.replace(policy, pi=pi, normalisation="none", scale=1.0)
-        means.append(math.fsum(_initial_rates(plain, history, step_seconds)) / len(history))
+        means.append(math.fsum(rate_history(plain, history, step_seconds)[:, 0]) / len(history))
     return means[0] / means[1]
-
-
-def _initial_rates(policy: Procyclicality, volatilities: list[float], step_seconds: float) -> list[float]:
-    market = MarketState.constant(1, step_seconds, volatility=volatilities[0])
-    state = policy.start(market)
-    rates = []
-    for step, volatility in enumerate(volatilities):
-        market.step = step
-        market.record["volatility"] = volatility
-        state, requirement = policy.update(state, market)
-        rates.append(float(requirement.initial_rates.flat[0]))
-    return rates

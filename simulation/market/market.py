@@ -20,6 +20,7 @@ from spirals.simulation.market.price_feed import (
     move_oracle,
     update_basis,
 )
+from spirals.simulation.market.random_crash import drawn_shocks
 from spirals.simulation.market.shocks import Shock, apply_price_shocks, schedule
 from spirals.simulation.market.view import MarketState
 from spirals.simulation.market.volatility import (
@@ -48,6 +49,7 @@ class Market:
     instruments : sequence of Instrument
     outside_world : OutsideWorld
     shocks : sequence of Shock
+        Random ones are drawn from `seed`; the attribute of this name holds them as drawn.
     price_feed : PriceFeed
     volatility : VolatilityEstimator
     funding : Funding
@@ -96,7 +98,7 @@ class Market:
         frozen_inputs: NDArray[np.float64] | None = None,
     ) -> None:
         self.price_feed, self.volatility, self.funding = price_feed, volatility, funding
-        self.outside_world, self.shocks = outside_world, tuple(shocks)
+        self.outside_world, self.shocks = outside_world, drawn_shocks(shocks, seed)
         self.n_steps, self.step_seconds = n_steps, step_seconds
         self.path = self._path(instruments, seed, frozen_inputs)
         known = self.path.opening_seconds

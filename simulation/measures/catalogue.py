@@ -21,6 +21,7 @@ COMPARED = (
 NO_FLOW = "NaN without forced flow"
 NO_LIQUIDATION = "NaN without liquidations"
 NO_INTEREST = "NaN without open interest"
+NO_CRASH = "NaN without a random crash"
 
 _PRICES = {
     "drawdown_mark": "largest fall of the log mark from an earlier peak [log points]",
@@ -32,6 +33,12 @@ _PRICES = {
     "overshoot_index": "largest fall of the mark below the index [log points]",
     "overshoot_exogenous": "largest fall of the mark below the outside value [log points]",
     "price_half_life_seconds": "trough of the mark to half of the fall recovered [s]; NaN when not recovered",
+    "crash_size": f"exogenous move that the seed drew, falls negative [log points]; {NO_CRASH}",
+    "crash_at_seconds": f"opening to the start of that move [s]; {NO_CRASH}",
+    "crash_seconds": f"duration of that move [s]; {NO_CRASH}",
+    "crash_gap_share": f"part of that move that came at once [fraction]; {NO_CRASH}",
+    "crash_rebound": f"part of that move that was taken back [fraction]; {NO_CRASH}",
+    "crash_rebound_seconds": f"duration of that rebound [s]; {NO_CRASH}",
 }
 
 _FLOW = {

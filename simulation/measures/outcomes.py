@@ -79,6 +79,19 @@ def _price_outcomes(record: RunRecord) -> dict[str, float]:
         "overshoot_index": overshoot(mark, index),
         "overshoot_exogenous": overshoot(mark, exogenous),
         "price_half_life_seconds": recovery_half_life(mark, record.step_seconds),
+        **_crash_outcomes(record),
+    }
+
+
+def _crash_outcomes(record: RunRecord) -> dict[str, float]:
+    crash = record.crash
+    return {
+        "crash_size": math.nan if crash is None else crash.size,
+        "crash_at_seconds": math.nan if crash is None else crash.at,
+        "crash_seconds": math.nan if crash is None else crash.ramp_seconds,
+        "crash_gap_share": math.nan if crash is None else crash.gap_share,
+        "crash_rebound": math.nan if crash is None else crash.rebound,
+        "crash_rebound_seconds": math.nan if crash is None else crash.rebound_seconds,
     }
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from spirals.simulation.measures.record import Series
 
 __all__ = [
-    "Coverage", "breaches", "christoffersen", "kupiec", "largest_rise", "mean_extra_margin", "peak_to_trough",
+    "Coverage", "breaches", "christoffersen", "kupiec", "kupiec_interval", "largest_rise", "mean_extra_margin",
+    "peak_to_trough",
 ]
 
 
@@ -111,6 +112,40 @@ def kupiec(observations: int, n_breaches: int, probability: float) -> Coverage:
     bound = _log_likelihood(observations - n_breaches, n_breaches, probability)
     statistic = max(0.0, 2.0 * (free - bound))
     return Coverage(statistic, math.erfc(math.sqrt(statistic / 2.0)), n_breaches, observations)
+
+
+def kupiec_interval(observations: float, share: float, level: float = 0.95) -> tuple[float, float]:
+    """Return the probabilities of a breach that Kupiec's test does not reject.
+
+    Parameters
+    ----------
+    observations : float
+        Above 0; the effective number of independent windows, so it need not be whole.
+    share : float
+        [fraction] Breaches seen, in [0, 1].
+    level : float
+        Of the interval, in (0, 1).
+
+    Examples
+    --------
+    >>> [round(end, 4) for end in kupiec_interval(250, 0.012)]
+    [0.003, 0.0308]
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import chi2
+
+    critical = float(chi2.ppf(level, 1))
+
+    def excess(p: float) -> float:
+        hits, misses = share * observations, (1.0 - share) * observations
+        ratio = (hits * math.log(share / p) if hits else 0.0)
+        ratio += misses * math.log((1.0 - share) / (1.0 - p)) if misses else 0.0
+        return 2.0 * ratio - critical
+
+    tiny = 1e-15
+    low = 0.0 if share == 0.0 or excess(tiny) < 0.0 else float(brentq(excess, tiny, share))
+    high = 1.0 if share == 1.0 or excess(1.0 - tiny) < 0.0 else float(brentq(excess, share, 1.0 - tiny))
+    return low, high
 
 
 def christoffersen(

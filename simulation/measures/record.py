@@ -1,12 +1,15 @@
 """RunRecord: everything that the measures may read of one finished run."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spirals.simulation.contracts import Instrument
+
+if TYPE_CHECKING:   # names and units are listed without compiling anything
+    from spirals.simulation.market.random_crash import DrawnCrash
 
 __all__ = ["RunRecord", "Series"]
 
@@ -42,6 +45,8 @@ class RunRecord:
     seed : int
     outside_profit : ndarray of shape (n_accounts,), float, optional
         Profit of legs held elsewhere, at the index [quote]; not part of the ledger. None: nobody has any.
+    crash : DrawnCrash, optional
+        The first random crash as the seed drew it; None: the scenario has none.
     """
 
     steps: NDArray[Any]
@@ -60,6 +65,7 @@ class RunRecord:
     stop_reason: str
     seed: int
     outside_profit: Series | None = None
+    crash: "DrawnCrash | None" = None
 
     def __post_init__(self) -> None:
         if self.steps.ndim != 2 or self.steps.shape[1] != len(self.instruments):
