@@ -54,21 +54,13 @@ def points_of_blocks(points: Sequence[Point], blocks: Sequence[Block]) -> list[P
 
 
 def blocks_of(tables: Sequence[Mapping[str, Any]], axes: Sequence[Axis | Range], problems: Problems) -> list[Block]:
-    """Read ``[[blocks]]``; every fault goes to `problems`, a label that no block runs among them."""
+    """Read ``[[blocks]]``; every fault goes to `problems`. Labels that no block names are not run."""
     listed = {axis.name: [label for label, _ in axis.values] for axis in axes if isinstance(axis, Axis)}
-    before = len(problems)
     blocks = [_block(table, listed, place, problems) for place, table in enumerate(tables)]
     names = [block.name for block in blocks]
     for place, name in enumerate(names):
         if name in names[:place]:
             problems.add("the same block twice", ("blocks", place, "name"), allowed="names that differ", given=name)
-    if blocks and len(problems) == before:
-        for name, labels in listed.items():
-            unused = [label for label in labels
-                      if not any(label in block.only.get(name, labels) for block in blocks)]
-            if unused:
-                problems.add(f"no block runs this value of {name}", ("blocks",), given=unused,
-                             allowed="every value of an axis in at least one block")
     return blocks
 
 
