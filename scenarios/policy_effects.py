@@ -243,8 +243,8 @@ def _parts(
 
 def _paired(cell: Mapping[str, Any], first: pd.DataFrame, second: pd.DataFrame, outcome: str) -> PairedCell:
     """Return `first` less `second` by replication."""
-    both = first.set_index("replication")[[outcome, "fits"]].join(
-        second.set_index("replication")[[outcome, "fits"]], how="inner", rsuffix="_second")
+    other = second.set_index("replication")[[outcome, "fits"]].add_suffix("_second")
+    both = first.set_index("replication")[[outcome, "fits"]].join(other, how="inner")
     good = both[both["fits"] & both["fits_second"]]
     fits = len(good) >= FEWEST or len(good) == len(both)
     kept = (good if fits else both).sort_index()

@@ -81,9 +81,13 @@ def _conditions_body(found: PolicyRuns, listed: Sequence[Condition], scales: Map
     rows = []
     for outcome in scales:
         here = [one for one in listed if one.outcome == outcome]
-        texts = [", ".join(_cell_name(one.factor, one.value) for one in here if one.factor and one.mean.sign == sign)
-                 for sign in (1, -1, 0)]
-        rows.append((plain_name(outcome), *(text or "–" for text in texts)))
+        named = [one for one in here if one.factor]
+        texts = []
+        for sign in (1, -1, 0):
+            kept = [one for one in named if one.mean.sign == sign]
+            listing = ", ".join(_cell_name(one.factor, one.value) for one in kept)
+            texts.append("everywhere" if kept and len(kept) == len(named) else listing or "–")
+        rows.append((plain_name(outcome), *texts))
     verdicts = table(
         ("Outcome", "Higher", "Lower", "Undetermined"), rows,
         caption=f"Mean effect of {_rise(found)} over all cells with one property, by the side of zero on which its "
@@ -92,14 +96,14 @@ def _conditions_body(found: PolicyRuns, listed: Sequence[Condition], scales: Map
     columns = []
     for outcome, scale in scales.items():
         here = {(one.factor, one.value): one for one in listed if one.outcome == outcome}
-        texts = interval_column([here[group].mean for group in groups], scale)
+        texts = interval_column([here[group].mean for group in groups], scale, symmetric=True)
         columns.append([f"{text}  {_counts(here[group])}" for text, group in zip(texts, groups, strict=True)])
     names = [f"{factor}: {_cell_name(factor, value)}" if factor else "all cells" for factor, value in groups]
     headers = ("Cells with", *(f"{plain_name(name)}\n{scale.unit}" for name, scale in scales.items()))
     numbers = table(headers, list(zip(names, *columns, strict=True)), numeric=range(1, len(headers)),
-                    caption=f"Effect of {_rise(found)}: mean over cells with equal weight, 95 % interval with "
-                            f"replications as clusters. {COUNTS} Cadences other than {found.base} were run on a part "
-                            "of the cells; a rate that does not respond is the same at every cadence.")
+                    caption=f"Effect of {_rise(found)}: mean over cells with equal weight ± half-width of the 95 % "
+                            f"interval, replications as clusters. {COUNTS} Cadences other than {found.base} were run "
+                            "on a part of the cells; a rate that does not respond is the same at every cadence.")
     return verdicts + numbers
 
 
@@ -155,7 +159,7 @@ def _amplification_ranges(found: PolicyRuns, base: pd.DataFrame) -> str:
         for pi in found.pis:
             part = base[(base["event"] == event) & (base["pi"] == pi) & base["fits"]]
             ratios = [ratio_of_means(one["drawdown_mark"], one["twin_drawdown_mark"]).estimate
-                      for _, one in part.groupby(["depth", "normalisation", "book"], sort=False)]
+                      for _, one in part.groupby(["depth", "normalisation", "book"], sort=False) if len(one) > 1]
             ratios = [ratio for ratio in ratios if math.isfinite(ratio)]
             text = f"{min(ratios):.3f} to {max(ratios):.3f}" if ratios else "n/a"
             rows.append((event, value_text(pi), text, len(ratios)))
@@ -181,7 +185,7 @@ def _static_body(found: PolicyRuns, outcomes: Sequence[str], scales: Mapping[str
         cells = {name: static_effects(found, name, pi) for name in outcomes}
         for static in found.statics:
             for normalisation in found.levels["normalisation"]:
-                kept = {name: [cell for cell in one if cell.cell["static"] == static
+                kept = {name: [cell for cell in one if cell.fits and cell.cell["static"] == static
                                and cell.cell["normalisation"] == normalisation] for name, one in cells.items()}
                 if kept[outcomes[0]]:
                     first = (f"π = {value_text(pi)}, {_cell_name('', normalisation)}", static)
@@ -189,7 +193,7 @@ def _static_body(found: PolicyRuns, outcomes: Sequence[str], scales: Mapping[str
     headers = ("Responsive", "less the static", *(f"{plain_name(name)}\n{scales[name].unit}" for name in outcomes))
     return table(headers, rows, numeric=range(2, len(headers)),
                  caption="Responsive policy less the static one on the same draws: mean over events, depth models and "
-                         f"books, with 95 % interval. {COUNTS}")
+                         f"books ± half-width of the 95 % interval. {COUNTS}")
 
 
 def _cadence_body(found: PolicyRuns, outcomes: Sequence[str], scales: Mapping[str, Scale]) -> str:
@@ -199,13 +203,14 @@ def _cadence_body(found: PolicyRuns, outcomes: Sequence[str], scales: Mapping[st
             continue
         cells = {name: cadence_effects(found, name, cadence) for name in outcomes}
         for pi in found.pis:
-            kept = {name: [cell for cell in one if cell.cell["pi"] == pi] for name, one in cells.items()}
+            kept = {name: [cell for cell in one if cell.cell["pi"] == pi and cell.fits] for name, one in cells.items()}
             if kept[outcomes[0]]:
                 rows.append((cadence, value_text(pi), *_group_texts(kept, scales)))
     headers = ("Cadence", "π", *(f"{plain_name(name)}\n{scales[name].unit}" for name in outcomes))
     return table(headers, rows, numeric=range(1, len(headers)),
                  caption=f"Difference to cadence {found.base} at the same π: mean over events, depth models and "
-                         f"normalisations. {COUNTS} Repricing every second is a limit that no venue practises.")
+                         f"normalisations ± half-width of the 95 % interval. {COUNTS} Repricing "
+                         "every second is a limit that no venue practises.")
 
 
 def _group_texts(kept: Mapping[str, Sequence[PairedCell]], scales: Mapping[str, Scale]) -> list[str]:
@@ -213,7 +218,7 @@ def _group_texts(kept: Mapping[str, Sequence[PairedCell]], scales: Mapping[str, 
     for name, cells in kept.items():
         signs = [cell.difference.sign for cell in cells]
         counts = f"({signs.count(1)}/{signs.count(-1)}/{signs.count(0)})"
-        texts.append(f"{format_interval(group_interval(cells), scales[name])}  {counts}")
+        texts.append(f"{interval_column([group_interval(cells)], scales[name], symmetric=True)[0]}  {counts}")
     return texts
 
 
