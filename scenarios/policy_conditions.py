@@ -95,7 +95,7 @@ def crash_bins(points: Sequence[tuple[float, float]]) -> list[tuple[float, float
     """Return (lowest ratio, highest ratio, mean effect) of up to four bins with the same number of crashes."""
     count = max(1, min(BINS, len(points) // FEWEST_IN_BIN))
     parts = np.array_split(np.arange(len(points)), count)
-    return [(points[part[0]][0], points[part[-1]][0], mean_interval([points[k][1] for k in part]))
+    return [(points[part[0]][0], points[part[-1]][0], mean_interval(np.array([points[k][1] for k in part])))
             for part in parts if len(part)]
 
 

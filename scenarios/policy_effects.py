@@ -96,7 +96,9 @@ def policy_runs(studies: Sequence[tuple[Mapping[str, Any], pd.DataFrame]]) -> Po
     studies : sequence of (manifest, runs)
         Those without policies that differ in pi are left out; None when no study is left.
     """
-    parts, levels, half_life = [], {name: [] for name in FACTORS}, {}
+    parts: list[pd.DataFrame] = []
+    levels: dict[str, list[Any]] = {name: [] for name in FACTORS}
+    half_life: dict[str, float] = {}
     statics: dict[str, None] = {}
     for manifest, runs in studies:
         traits = manifest.get("policies") or {}
@@ -203,7 +205,7 @@ def _factors(manifest: Mapping[str, Any], runs: pd.DataFrame, traits: Mapping[st
     inputs = (manifest.get("inputs") or {}).get("scenario") or {}
     label = part[POLICY].astype(str)
     pi = [math.nan if (value := traits.get(name, {}).get("pi")) is None else float(value) for name in label]
-    extra = {
+    extra: dict[str, Any] = {
         "event": str(manifest.get("scenario") or manifest.get("name") or "event"),
         "pi": pi,
         "normalisation": [traits.get(name, {}).get("normalisation") or "" for name in label],
@@ -218,7 +220,7 @@ def _factors(manifest: Mapping[str, Any], runs: pd.DataFrame, traits: Mapping[st
 
 
 def _to_open_interest(part: pd.DataFrame) -> pd.DataFrame:
-    money = [name for name in part if unit_of(str(name)) == "quote"]
+    money = [str(name) for name in part if unit_of(str(name)) == "quote"]
     return part.assign(**{name: part[name] / part["open_interest_stated"] for name in money})
 
 

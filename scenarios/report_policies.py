@@ -95,9 +95,9 @@ def _conditions_body(found: PolicyRuns, listed: Sequence[Condition], scales: Map
     groups = list(dict.fromkeys((one.factor, one.value) for one in listed))
     columns = []
     for outcome, scale in scales.items():
-        here = {(one.factor, one.value): one for one in listed if one.outcome == outcome}
-        texts = interval_column([here[group].mean for group in groups], scale, symmetric=True)
-        columns.append([f"{text}  {_counts(here[group])}" for text, group in zip(texts, groups, strict=True)])
+        by_group = {(one.factor, one.value): one for one in listed if one.outcome == outcome}
+        texts = interval_column([by_group[group].mean for group in groups], scale, symmetric=True)
+        columns.append([f"{text}  {_counts(by_group[group])}" for text, group in zip(texts, groups, strict=True)])
     names = [f"{factor}: {_cell_name(factor, value)}" if factor else "all cells" for factor, value in groups]
     headers = ("Cells with", *(f"{plain_name(name)}\n{scale.unit}" for name, scale in scales.items()))
     numbers = table(headers, list(zip(names, *columns, strict=True)), numeric=range(1, len(headers)),

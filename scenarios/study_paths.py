@@ -114,11 +114,13 @@ def path_tasks(search: PathSearch | None, cells: Sequence["Cell"], folder: Path)
     Empty when the study solves no paths.
     """
     found: dict[tuple[int, int], Task] = {}
-    for cell in cells if search is not None else ():
+    if search is None:
+        return []
+    for cell in cells:
         key = (id(cell.path), cell.seed)
         if key not in found:
             found[key] = _task(search, cell, folder)
-    return [found[id(cell.path), cell.seed] for cell in cells] if search is not None else []
+    return [found[id(cell.path), cell.seed] for cell in cells]
 
 
 def _task(search: PathSearch, cell: "Cell", folder: Path) -> Task:

@@ -102,7 +102,7 @@ def study_tasks(study: Study, cells: Sequence[Cell], folder: Path) -> list[Task]
     extra = {"twins": list(study.twins), "tables": list(study.tables)}
     files: dict[int, dict[str, str]] = {}
     tasks = []
-    paths = path_tasks(search, cells, folder) or [None] * len(cells)
+    paths: Sequence[Task | None] = path_tasks(search, cells, folder) or [None] * len(cells)
     for cell, path in zip(cells, paths, strict=True):
         point = id(cell.inputs)  # one record per point, shared by its replications
         if point not in files:
