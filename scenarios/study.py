@@ -231,7 +231,8 @@ def study_cells(
                 refuse_other_worlds(paths[key], problems)
         if inputs is not None:
             solved = paths[key] if search is not None else None
-            cells += [Cell(inputs, point.columns, replication, replication_seed(study.seed, replication), solved, columns)
+            cells += [Cell(inputs, point.columns, replication, replication_seed(study.seed, replication), solved,
+                           columns)
                       for replication in range(min(study.replications, point.replications or study.replications))]
     problems.raise_if_any()
     return cells
