@@ -94,8 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", metavar="DIR", help="results folder (default: results/NAME)")
     verb.set_defaults(verb=verbs.sweep)
 
-    verb = add("report", parents=[common], help="write the HTML report of a results folder")
-    verb.add_argument("folder", metavar="DIR")
+    verb = add("report", parents=[common], help="write the HTML report of a results folder, or of several studies")
+    verb.add_argument("folder", metavar="DIR", nargs="+", help="several: one summary over studies of policies")
+    verb.add_argument("--out", metavar="FILE", help="file to write (default: report.html in DIR, summary.html beside)")
     verb.set_defaults(verb=verbs.report)
 
     verb = add("deconvolve", parents=[common, json, change],

@@ -2,14 +2,13 @@
 
 import argparse
 import contextlib
-import json
 import logging
 import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from spirals.scenarios.command_support import Faults, print_json
 from spirals.simulation.errors import InputError
 
 __all__ = ["bench", "fit_book", "list_names", "report", "run", "show", "sweep"]
@@ -24,7 +23,7 @@ def list_names(options: argparse.Namespace) -> int:
     kinds = [options.kind] if options.kind else [kind for kind in KINDS if kind != "measures"]
     entries = {kind: listed(kind) for kind in kinds}
     if options.json:
-        _print_json([entry if options.kind else {"kind": kind, **entry} for kind in kinds for entry in entries[kind]])
+        print_json([entry if options.kind else {"kind": kind, **entry} for kind in kinds for entry in entries[kind]])
         return 0
     for kind in kinds:
         if len(kinds) > 1:
@@ -51,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from spirals.scenarios.loader import resolve_scenario
     from spirals.scenarios.overrides import check_overrides
 
-    faults = _Faults()
+    faults = Faults()
     faults.attempt(check_overrides, options.set)
     seed = faults.whole("--seed", options.seed, least=0, most=2**53)
     steps = faults.whole("--steps", options.steps, least=1)
@@ -65,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         result = run_inputs(inputs, seed or 0, twins=("T1", "T2", "T3") if options.twins else (),
                             folder=Path(options.out) if options.out else None, progress=not options.quiet)
     if options.json:
-        _print_json({"scenario": result.scenario, "seed": result.seed, "stop_reason": result.stop_reason,
+        print_json({"scenario": result.scenario, "seed": result.seed, "stop_reason": result.stop_reason,
                      "outcomes": result.outcomes, "attribution": result.attribution})
         return 0
     print(f"{result.scenario}, seed {result.seed}: {result.stop_reason}")
@@ -83,7 +82,7 @@ def sweep(options: argparse.Namespace) -> int:
     from spirals.scenarios.overrides import check_overrides
     from spirals.scenarios.study import load_study, study_cells
 
-    faults = _Faults()
+    faults = Faults()
     workers = faults.whole("--workers", options.workers, least=1)
     replications = faults.whole("--replications", options.replications, least=1)
     faults.attempt(check_overrides, options.set)
@@ -99,29 +98,32 @@ def sweep(options: argparse.Namespace) -> int:
         result = sweep_study(study, options.set, workers=workers, folder=options.out, progress=not options.quiet)
     counts = result.counts
     if options.json:
-        _print_json({"study": study.name, "runs": len(result.table), "done": counts.done, "failed": counts.failed,
-                     "reused": counts.reused, "digest": result.digest, "folder": str(result.folder)})
+        print_json({"study": study.name, "runs": len(result.table), "done": counts.done, "failed": counts.failed,
+                     "reused": counts.reused, "digest": result.digest, "folder": str(result.folder),
+                    "seconds": round(result.seconds, 1), "workers": result.workers})
     else:
         print(f"{study.name}: {counts.done} runs done ({counts.reused} of them earlier), {counts.failed} failed; "
               f"table {result.digest} in {result.folder}")
+        print(f"{result.seconds / 60.0:.1f} minutes with {result.workers} workers")
     return 1 if counts.failed else 0
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write the report of a results folder and print its path."""
+    """Write the report of a results folder, or one summary of several, and print its path."""
     from spirals.scenarios.store import read_manifest
 
-    folder = Path(options.folder)
-    if read_manifest(folder) is None:
-        raise InputError([f"no manifest in the folder; allowed: a results folder of run --out or sweep; "
-                          f"given: {str(folder)!r}"])
-    from spirals.scenarios.report import write_report
+    folders = [Path(folder) for folder in options.folder]
+    faults = [f"no manifest in the folder; allowed: a results folder of run --out or sweep; given: {str(folder)!r}"
+              for folder in folders if read_manifest(folder) is None]
+    if faults:
+        raise InputError(faults)
+    from spirals.scenarios.report import write_report, write_summary
 
     try:
-        print(write_report(folder))
+        print(write_summary(folders, options.out) if len(folders) > 1 else write_report(folders[0], options.out))
     except OSError as error:
         raise InputError([f"cannot write the report ({error.strerror}); allowed: a writable folder; "
-                          f"given: {str(folder)!r}"]) from error
+                          f"given: {str(options.out or folders[0])!r}"]) from error
     return 0
 
 
@@ -143,59 +145,12 @@ def fit_book(options: argparse.Namespace) -> int:
         log.warning("%s", line)
     written = write_fit(fit, Path(options.out)) if options.out else []
     if options.json:
-        _print_json(as_json(fit))
+        print_json(as_json(fit))
         return 0
     print(text_table(fit))
     for path in written:
         print(path)
     return 0
-
-
-class _Faults:
-    """Collects the problems of several inputs of a command."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def whole(self, name: str, text: str | None, least: int, most: int | None = None) -> int | None:
-        """Return a whole number given as text; None when absent or at fault."""
-        if text is None:
-            return None
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if value >= least and (most is None or value <= most):
-            return value
-        upper = "" if most is None else f" and at most {most}"
-        self.lines.append(f"bad number in {name}; allowed: a whole number of at least {least}{upper}; given: {text!r}")
-        return None
-
-    def attempt(self, function: Any, *arguments: Any, **keywords: Any) -> Any:
-        """Return what `function` returns; None when it finds bad input."""
-        try:
-            return function(*arguments, **keywords)
-        except InputError as error:
-            self.lines += error.problems
-            return None
-
-    def raise_if_any(self) -> None:
-        if self.lines:
-            raise InputError(self.lines)
-
-
-def _print_json(value: Any) -> None:
-    json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
-    print()
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` with NaN and infinities as null, which is all that JSON can say."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _print_numbers(numbers: Mapping[str, float]) -> None:

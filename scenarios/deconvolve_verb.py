@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spirals.scenarios.command_verbs import _Faults, _print_json
+from spirals.scenarios.command_support import Faults, plain, print_json
 from spirals.scenarios.deconvolution_grid import (
     DEPTHS,
     INDEX_FEEDBACKS,
@@ -30,7 +30,7 @@ def deconvolve(options: argparse.Namespace) -> int:
     from spirals.scenarios.loader import load_scenario
     from spirals.scenarios.overrides import check_overrides
 
-    faults = _Faults()
+    faults = Faults()
     faults.attempt(check_overrides, options.set)
     seed = faults.whole("--seed", options.seed, least=0) or 0
     replications = faults.whole("--replications", options.replications, least=1)
@@ -57,7 +57,7 @@ def deconvolve(options: argparse.Namespace) -> int:
     if options.out:
         write_folder(Path(options.out), options.scenario, options.set, cells, document)
     if options.json:
-        _print_json(document)
+        print_json(document)
         return 0
     print(table(cells))
     for cell in cells:
@@ -91,9 +91,7 @@ def write_folder(
         for found in here:
             name = f"{label}-{found.seed}" if several else label
             write_whole(folder / f"{name}.svg", figure_bytes(deconvolution_figure(found)))
-    from spirals.scenarios.command_verbs import _plain
-
-    text = json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(folder / "deconvolution.json", f"{text}\n".encode())
 
 

@@ -13,7 +13,10 @@ from typing import Any
 
 from spirals.scenarios.problems import Key, Problems, suggestion
 
-__all__ = ["SAMPLERS", "Axis", "Point", "Range", "Setting", "axes_of", "design_points", "replication_seed"]
+__all__ = [
+    "SAMPLERS", "Axis", "Point", "Range", "Setting", "axes_of", "design_points", "flat_entries", "label_of",
+    "replication_seed",
+]
 
 RANGE_KEYS = ("low", "high", "scale", "whole", "path")
 ANY_KEYS = ("any", "path")
@@ -62,10 +65,11 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One point of the design: its columns in the table and its settings."""
+    """One point of the design: its columns in the table, its settings, its replications (0: the study's number)."""
 
     columns: dict[str, Any]
     settings: tuple[Setting, ...]
+    replications: int = 0
 
 
 def design_points(
@@ -121,7 +125,7 @@ def axes_of(table: Mapping[str, Any], key: Key, problems: Problems) -> list[Axis
     which sets several inputs together. Dotted paths may be written with or without quotes.
     """
     found: list[Axis | Range] = []
-    for name, tokens, stated in _flat(table):
+    for name, tokens, stated in flat_entries(table):
         place = (*key, *tokens)
         path, given = name, stated
         if isinstance(stated, Mapping):
@@ -180,13 +184,13 @@ def _settings(table: Mapping[str, Any]) -> list[Setting]:
     return found
 
 
-def _flat(table: Mapping[str, Any]) -> list[tuple[str, Key, Any]]:
+def flat_entries(table: Mapping[str, Any]) -> list[tuple[str, Key, Any]]:
     """Return name, key and value of entries; TOML has turned unquoted dotted names into nested tables."""
     found: list[tuple[str, Key, Any]] = []
     for name, value in table.items():
         inner = isinstance(value, Mapping) and not {"values", "low", "high", "path", "any"} & set(value)
         if inner and value:
-            found += [(f"{name}.{rest}", (name, *tokens), item) for rest, tokens, item in _flat(value)]
+            found += [(f"{name}.{rest}", (name, *tokens), item) for rest, tokens, item in flat_entries(value)]
         else:
             found.append((name, (name,), value))
     return found

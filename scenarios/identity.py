@@ -16,10 +16,11 @@ from typing import Any
 
 from spirals.scenarios.schema import PACKAGE_ROOT
 
-__all__ = ["canonical", "code_digest", "library_versions", "run_id", "result_sources"]
+__all__ = ["canonical", "code_digest", "library_versions", "path_code_digest", "run_id", "result_sources"]
 
 LIBRARIES = ("numba", "numpy", "scipy")
 RESULT_MODULES = ("build.py", "parts.py", "plugins.py", "one_run.py", "scenario.py", "values.py")
+PATH_MODULES = ("deconvolution.py", "deconvolution_bar.py", "study_paths.py")
 LEFT_OUT = ("sources", "summary", "targets")
 
 
@@ -58,6 +59,15 @@ def code_digest() -> str:
     for path in result_sources():
         digest.update(path.relative_to(PACKAGE_ROOT).as_posix().encode() + b"\0")
         digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@cache
+def path_code_digest() -> str:
+    """Return the digest of all sources that make a deconvolved path: those of results and of the search."""
+    digest = hashlib.blake2b(code_digest().encode(), digest_size=10)
+    for name in PATH_MODULES:
+        digest.update((PACKAGE_ROOT / "scenarios" / name).read_bytes() + b"\0")
     return digest.hexdigest()
 
 

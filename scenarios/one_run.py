@@ -140,7 +140,8 @@ def run_cell(task: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     task : dict
-        ``inputs`` (resolved), ``seed``, ``twins``, ``tables``, ``run_id``, ``folder``.
+        ``inputs`` (resolved), ``seed``, ``twins``, ``tables``, ``run_id``, ``folder``; with ``path``, a file of
+        exogenous prices instead of the scenario's outside world.
 
     Returns
     -------
@@ -150,12 +151,23 @@ def run_cell(task: dict[str, Any]) -> dict[str, Any]:
     from spirals.scenarios.loader import Inputs, build_scenario
 
     scenario = build_scenario(Inputs(task["inputs"]))
+    if task.get("path"):
+        scenario = _on_path(scenario, Path(task["path"]))
     result = run_scenario(scenario, task["seed"], twins=task["twins"])
     if task["tables"]:
         found = result.tables()
         for name in task["tables"]:
             write_table(found[name], Path(task["folder"]) / name / f"{task['run_id']}.parquet")
     return {"stop_reason": result.stop_reason, **result.outcomes}
+
+
+def _on_path(scenario: "Scenario", file: Path) -> "Scenario":
+    """Return the scenario on the prices of a file; raises RuntimeError when no path was found for it."""
+    from spirals.simulation.market.frozen_path import FrozenPath
+
+    if not file.is_file():
+        raise RuntimeError(f"the search for the exogenous path failed; no file {file.name}")
+    return dataclasses.replace(scenario, outside_world=FrozenPath(file=str(file)))
 
 
 def write_table(table: "pd.DataFrame", path: Path) -> None:

@@ -1,18 +1,26 @@
 """The small reference tables that are committed: the main study's first figure and its effects.
 
 ``python -m spirals.scenarios.reference results/procyclicality results/reference`` writes
-``<study>.png`` and ``<study>-effects.csv``; the README quotes them and a test compares the two.
+``<study>.png`` and ``<study>-effects.csv``; the README quotes them and a test compares the two. For studies of policies
+the figure is the map of signs and ``<study>-conditions.csv`` is added; several of them make one ``summary``.
 """
 
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spirals.scenarios.effects import cell_effects, completed, in_design_order, overall_effect, study_layout
 from spirals.scenarios.figures import rendered
+from spirals.scenarios.figures_policies import sign_map
 from spirals.scenarios.figures_study import headline_figure
+from spirals.scenarios.policy_conditions import Condition, conditions, outcome_scale
+from spirals.scenarios.policy_effects import PolicyRuns, pi_effects, policy_runs
+from spirals.scenarios.report_policies import main_outcomes
 from spirals.scenarios.tables import read_runs
+from spirals.simulation.errors import InputError
 from spirals.simulation.measures.catalogue import unit_of
 
 __all__ = ["REPORTED", "write_reference"]
@@ -21,29 +29,66 @@ REPORTED = ("excess_drawdown", "forced_notional", "bad_debt_gross", "margin_lock
 COLUMNS = ("outcome", "unit", "difference", "low", "high", "cells_higher", "cells_lower", "cells")
 
 
-def write_reference(results: Path, folder: Path) -> list[Path]:
-    """Write figure and effects of the study in `results` to `folder`; return the files."""
-    manifest = json.loads((results / "manifest.json").read_text(encoding="utf-8"))
-    runs = read_runs(results)
+def write_reference(results: Path | Sequence[Path], folder: Path) -> list[Path]:
+    """Write figure and effects of the study in `results`, or of several of policies, to `folder`; return the files."""
+    folders = [results] if isinstance(results, Path) else list(results)
+    studies = [(json.loads((one / "manifest.json").read_text(encoding="utf-8")), read_runs(one)) for one in folders]
+    folder.mkdir(parents=True, exist_ok=True)
+    found = policy_runs(studies)
+    if found is not None:
+        name = studies[0][0]["name"] if len(studies) == 1 else "summary"
+        stated = [outcome for manifest, _ in studies for outcome in manifest.get("outcomes") or ()]
+        return _write_policies(found, main_outcomes(found, list(dict.fromkeys(stated))), folder, name)
+    if len(studies) > 1:
+        raise InputError(["no study of policies among the folders; allowed: one study, or several of policies"])
+    manifest, runs = studies[0]
     runs = in_design_order(completed(runs), manifest["design"])
     layout = study_layout(runs, list(manifest["design"]), manifest.get("lever"))
-    folder.mkdir(parents=True, exist_ok=True)
     name = manifest["name"]
     figure, table = folder / f"{name}.png", folder / f"{name}-effects.csv"
     rendered(headline_figure(runs, layout, manifest["outcomes"]), figure, dots_per_inch=110)
-    with table.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for outcome in REPORTED:
-            effects = cell_effects(runs, layout, outcome)
-            overall = overall_effect(runs, layout, outcome)
-            signs = [effect.difference.sign for effect in effects]
-            interval = overall.difference
-            writer.writerow([outcome, unit_of(outcome), *(f"{value:.6g}" for value in (
-                interval.estimate, interval.low, interval.high)), signs.count(1), signs.count(-1), len(signs)])
+    rows = []
+    for outcome in REPORTED:
+        signs = [effect.difference.sign for effect in cell_effects(runs, layout, outcome)]
+        one = overall_effect(runs, layout, outcome).difference
+        rows.append([outcome, unit_of(outcome), *_numbers(one.estimate, one.low, one.high), signs.count(1),
+                     signs.count(-1), len(signs)])
+    _write(table, COLUMNS, rows)
     return [figure, table]
 
 
+def _write_policies(found: PolicyRuns, outcomes: Sequence[str], folder: Path, name: str) -> list[Path]:
+    effects = {outcome: pi_effects(found, outcome) for outcome in outcomes}
+    scales = {outcome: outcome_scale(found, outcome, [cell.difference for cell in cells])
+              for outcome, cells in effects.items()}
+    figure = folder / f"{name}.png"
+    rendered(sign_map(effects, scales, found.levels), figure, dots_per_inch=110)
+    listed = conditions(found, outcomes)
+    table, every = folder / f"{name}-effects.csv", folder / f"{name}-conditions.csv"
+    _write(table, COLUMNS, [_row(one, found) for one in listed if not one.factor])
+    _write(every, ("factor", "value", *COLUMNS), [[one.factor, one.value, *_row(one, found)] for one in listed])
+    return [figure, table, every]
+
+
+def _row(one: Condition, found: PolicyRuns) -> list[Any]:
+    unit = unit_of(one.outcome)
+    unit = "fraction of open interest" if found.relative and unit == "quote" else unit
+    return [one.outcome, unit, *_numbers(one.mean.estimate, one.mean.low, one.mean.high), one.higher, one.lower,
+            one.higher + one.lower + one.undetermined]
+
+
+def _numbers(*values: float) -> list[str]:
+    return [f"{value:.6g}" for value in values]
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
 if __name__ == "__main__":
-    for written in write_reference(Path(sys.argv[1]), Path(sys.argv[2])):
+    *given, target = sys.argv[1:]
+    for written in write_reference([Path(one) for one in given], Path(target)):
         print(written)

@@ -7,14 +7,19 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spirals.simulation.errors import InputError
 
-__all__ = ["REPORT_FILE", "SCHEMA_VERSION", "write_report"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["REPORT_FILE", "SCHEMA_VERSION", "SUMMARY_FILE", "write_report", "write_summary"]
 
 REPORT_FILE = "report.html"
+SUMMARY_FILE = "summary.html"
 SCHEMA_VERSION = 1
 
 
@@ -48,10 +53,47 @@ def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
     return target
 
 
-def _study(directory: Path) -> str:
-    import pandas as pd
+def write_summary(directories: Sequence[Path | str], out: Path | str | None = None) -> Path:
+    """Write one report over several studies of policies and return its path.
 
+    Parameters
+    ----------
+    directories : sequence of path
+        Results folders of studies with a column ``policy``, one for each event.
+    out : path, optional
+        File to write; ``summary.html`` beside the first folder without it.
+
+    Raises
+    ------
+    InputError
+        A folder holds no study of policies, or what :func:`write_report` refuses.
+    """
+    from spirals.scenarios.policy_effects import policy_runs
+    from spirals.scenarios.report_summary import summary_page
+
+    folders = [Path(directory) for directory in directories]
+    missing = [folder for folder in folders if not (folder / "manifest.json").is_file()]
+    if missing:
+        raise InputError([f"no study: {folder}, allowed a folder with manifest.json" for folder in missing])
+    studies = [_read_study(folder) for folder in folders]
+    others = [folder for folder, study in zip(folders, studies, strict=True) if policy_runs([study]) is None]
+    if others:
+        raise InputError([f"no study of policies: {folder}, allowed for a summary: studies with a column policy whose "
+                          "values differ in pi" for folder in others])
+    target = Path(out) if out is not None else folders[0].resolve().parent / SUMMARY_FILE
+    names = [os.path.relpath(folder, target.resolve().parent) for folder in folders]
+    _write_whole(target, summary_page(studies, names))
+    return target
+
+
+def _study(directory: Path) -> str:
     from spirals.scenarios.report_study import study_page
+
+    return study_page(*_read_study(directory))
+
+
+def _read_study(directory: Path) -> "tuple[dict[str, Any], pd.DataFrame]":
+    import pandas as pd
 
     manifest = _read_json(directory / "manifest.json")
     table = directory / "runs.parquet"
@@ -61,7 +103,7 @@ def _study(directory: Path) -> str:
         runs = pd.read_parquet(table)
     except (OSError, ValueError) as error:
         raise InputError([f"cannot read {table}: {error}"]) from error
-    return study_page(manifest, runs)
+    return manifest, runs
 
 
 def _run(directory: Path) -> str:

@@ -109,7 +109,7 @@ def _taken_over(base: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _defaults(name: str) -> dict[str, Any]:
     schema = None if ":" in name else part_schema({"type": name})  # a user's file may have changed since
     fields = schema.fields if schema is not None else ()
-    return {one.name: one.default for one in fields
+    return {one.name: list(one.default) if isinstance(one.default, tuple) else one.default for one in fields
             if one.default is not MISSING and not isinstance(one.default, Unknown)}
 
 

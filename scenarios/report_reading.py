@@ -11,7 +11,7 @@ from spirals.scenarios.report_inputs import depth_models, scenario_name
 from spirals.scenarios.report_numbers import short_name
 from spirals.scenarios.report_study_tables import lever_name
 
-__all__ = ["EXCESS_BAD_DEBT", "depth_table", "lead_of", "reading_body"]
+__all__ = ["EXCESS_BAD_DEBT", "depth_table", "lead_of", "policy_reading_body", "reading_body"]
 
 MAX_MODELS = 8
 PI = (
@@ -69,6 +69,24 @@ def reading_body(layout: Layout, shown: Sequence[str]) -> str:
                   "1 log-% is 0.01 log points."))
     if "excess_bad_debt" in shown:
         terms.append(("Excess bad debt", EXCESS_BAD_DEBT))
+    items = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in terms)
+    return f'<dl class="box">{items}</dl>'
+
+
+def policy_reading_body() -> str:
+    """Return the box that explains the terms of a report on policies."""
+    terms = [
+        ("π", PI),
+        ("Normalisation", "π also moves the level of the rate. Equal start: every π opens at the same rate. Equal "
+         "mean: the same mean on data before the event. Equal coverage: the rate is exceeded equally often on them."),
+        ("Book", "given: the same opening positions under every policy. Adapted: leverage chosen against the margin "
+         "that was offered."),
+        ("Cell", "one combination of event, depth model, normalisation and book."),
+        ("Twin T1", TWIN),
+        ("Interval", "95 % Student interval of the mean over replications. Differences are formed within a "
+         "replication first, so that both runs share their draws and their exogenous path."),
+        ("Units", "1 log-% is 0.01 log points; money over the open interest that the scenario states."),
+    ]
     items = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in terms)
     return f'<dl class="box">{items}</dl>'
 

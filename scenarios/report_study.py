@@ -16,6 +16,8 @@ from spirals.scenarios.effects import (
 )
 from spirals.scenarios.figures import to_svg
 from spirals.scenarios.figures_study import headline_figure, value_text
+from spirals.scenarios.policy_effects import policy_runs
+from spirals.scenarios.policy_traits import POLICY
 from spirals.scenarios.report_effects import PRICE_PAID, effects_body, findings_body, pairing_body
 from spirals.scenarios.report_html import Section, figure, note, page, paragraph, table
 from spirals.scenarios.report_inputs import (
@@ -29,7 +31,8 @@ from spirals.scenarios.report_numbers import (
     plain_name,
     short_name,
 )
-from spirals.scenarios.report_reading import depth_table, lead_of, reading_body
+from spirals.scenarios.report_policies import main_outcomes, policy_sections
+from spirals.scenarios.report_reading import depth_table, lead_of, policy_reading_body, reading_body
 from spirals.scenarios.report_sensitivity import pooled_over, ranking_body, rankings_of, sampled_levels
 from spirals.scenarios.report_study_tables import (
     LEVEL,
@@ -52,6 +55,11 @@ ONE_PATH = (
     "All runs of a cell share one historical path of the outside world. The intervals therefore cover population and "
     "flow noise only: who holds which position, and what the background flow does. They are conditional on this path "
     "and say nothing about other crashes; that would take an ensemble of shocks."
+)
+SOLVED_PATHS = (
+    "All runs stand on one set of bars: each replication on the exogenous path with which its own simulation "
+    "reproduces them. The intervals therefore cover population and flow noise only and are conditional on these bars; "
+    "statements about crashes in general need an ensemble of shocks."
 )
 NOT_CROSSED = (
     "No cell holds both ends of the lever with the same seed, as in a design of sampled ranges: nothing can be paired."
@@ -84,14 +92,19 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
         design = {key: design[key] for key in design if key not in sampled and key in runs}
         runs = pooled_over(runs, sampled, list(design))
     runs = in_design_order(runs, design)
-    layout = study_layout(runs, list(design) or None, manifest.get("lever"))
+    found = policy_runs([(manifest, runs)])
+    layout = study_layout(runs, list(design) or None, POLICY if found is not None else manifest.get("lever"))
     levels = {name: list(runs[name].dropna().unique()) for name in layout.design}
     levels |= {name: sampled_levels(drawn[name]) for name in sampled}
     done = completed(runs)
     first = [name for name in manifest.get("outcomes") or () if name in runs][:4]
     shown = first or [name for name in HEADLINE if name in runs]
-    sections = _results(done, layout, shown) if len(done) and layout.lever else [_nothing(runs, layout)]
-    sections = [Section("reading", "How to read this", reading_body(layout, shown)), *sections]
+    if found is not None:
+        sections = [Section("reading", "How to read this", policy_reading_body()),
+                    *policy_sections(found, main_outcomes(found, manifest.get("outcomes") or ()))]
+    else:
+        sections = _results(done, layout, shown) if len(done) and layout.lever else [_nothing(runs, layout)]
+        sections = [Section("reading", "How to read this", reading_body(layout, shown)), *sections]
     if sampled and len(done):
         outcomes = [name for name in EFFECTS if name in drawn] or shown
         sections.insert(1, _ranking(completed(drawn), sampled, outcomes, layout))
@@ -167,7 +180,9 @@ def _conditional(manifest: Mapping[str, Any], done: pd.DataFrame, layout: Layout
     world = inputs_of(manifest).get("outside_world")
     historical = isinstance(world, Mapping) and (bool(world.get("file")) or "Histor" in str(world.get("type", "")))
     stated = str(manifest.get("conditional_on") or "").rstrip(". ")
-    text = f"The intervals are conditional on {stated}." if stated else ONE_PATH if historical else OWN_PATHS
+    solved = "path_fits" in done
+    text = SOLVED_PATHS if solved else ONE_PATH if historical else OWN_PATHS
+    text = f"The intervals are conditional on {stated}." if stated else text
     numbers = (
         f"{replications(done)} replications per cell at most; Student intervals at 95 %, not corrected for the number "
         "of cells."

@@ -6,14 +6,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spirals.scenarios.blocks import Block, blocks_of, points_of_blocks
 from spirals.scenarios.catalogue_index import find_file
-from spirals.scenarios.design import SAMPLERS, Axis, Point, Range, axes_of, design_points, label_of, replication_seed
+from spirals.scenarios.design import (
+    SAMPLERS,
+    Axis,
+    Point,
+    Range,
+    Setting,
+    axes_of,
+    design_points,
+    label_of,
+    replication_seed,
+)
 from spirals.scenarios.loader import Inputs, add_unknown, parsed_overrides, resolve_stated, take_version
 from spirals.scenarios.overrides import Override
 from spirals.scenarios.problems import Problems, Where, suggestion
 from spirals.scenarios.resolve import Resolver
+from spirals.scenarios.study_paths import PathSearch, path_search, path_settings, refuse_other_worlds
 from spirals.scenarios.toml_source import read_extended
-from spirals.simulation.measures.catalogue import MEASURES
+from spirals.simulation.measures.catalogue import MEASURES, TWIN_MEASURES
 from spirals.simulation.parameters import Part, parameter
 
 __all__ = ["Cell", "Study", "load_study", "study_cells"]
@@ -29,6 +41,11 @@ class Study(Part):
 
     Levers are what the designer of a venue chooses, uncertainties what nobody chooses; both are
     crossed. Replication r has the same seed at every point (common random numbers).
+
+    With `blocks` only the points of the crossing that belong to one of them are run. With `deconvolve` the exogenous
+    path whose simulation reproduces the scenario's bars is solved first, for each replication and each value of the
+    columns named by ``by``, under the scenario as it stands otherwise; every point then runs on that path. Columns
+    named ``policy``, ``depth``, ``book`` and ``cadence`` are known to the report.
     """
 
     name: str = parameter(help="label, and the folder below results/")
@@ -47,6 +64,8 @@ class Study(Part):
     levers: dict[str, object] = parameter({}, help="path = [values]")
     uncertainties: dict[str, object] = parameter({}, help="path = [values], or {low, high}")
     points: tuple[dict[str, object], ...] = parameter((), help="further points, each path = value")
+    blocks: tuple[dict[str, object], ...] = parameter((), help="parts of the crossing to run: name, only, replications")
+    deconvolve: dict[str, object] = parameter({}, help="by, price, tolerance_bp, slack, iterations; empty: no paths")
     sampler: str = parameter("latin-hypercube", choices=SAMPLERS, help="for ranges {low, high}")
     samples: int = parameter(16, unit="points", low=1, high=1_000_000, help="drawn from the ranges")
     folder: str = dataclasses.field(default="", compare=False, repr=False)
@@ -59,8 +78,17 @@ class Study(Part):
         return axes
 
     def design(self) -> list[Point]:
-        """Return the points of the study in a fixed order."""
-        return design_points(self.axes(), self.points, sampler=self.sampler, samples=self.samples, seed=self.seed)
+        """Return the points of the study in a fixed order; raises InputError with every problem of the design."""
+        axes, problems = self.axes(), Problems()
+        blocks: list[Block] = blocks_of(self.blocks, axes, problems)
+        problems.raise_if_any()
+        crossed = design_points(axes, sampler=self.sampler, samples=self.samples, seed=self.seed)
+        explicit = design_points((), self.points) if self.points else []
+        return [*(points_of_blocks(crossed, blocks) if axes or not explicit else []), *explicit]
+
+    def path_search(self) -> PathSearch | None:
+        """Return how paths are solved first; None when the outside world is run as it is."""
+        return path_search(self.deconvolve, self.axes(), Problems())
 
     @property
     def columns(self) -> list[str]:
@@ -70,12 +98,18 @@ class Study(Part):
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One run of a study: resolved inputs, replication and seed."""
+    """One run of a study: resolved inputs, replication and seed.
+
+    `path` holds the inputs under which its exogenous path is to be solved, and `path_columns` what the path belongs
+    to; None and empty where the outside world is run as it is.
+    """
 
     inputs: Inputs
     columns: dict[str, Any]
     replication: int
     seed: int
+    path: Inputs | None = None
+    path_columns: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def load_study(name_or_path: str | Path, *, replications: int | None = None) -> Study:
@@ -143,6 +177,12 @@ def check_study(study: Study, problems: Problems) -> None:
         if name not in MEASURES:
             problems.add("unknown outcome" + suggestion(name, MEASURES), ("outcomes",),
                          allowed="names of `spirals list measures`", given=name)
+        elif name in TWIN_MEASURES and "T1" not in study.twins:
+            problems.add("an outcome that is measured against twin T1, which the study does not run", ("outcomes",),
+                         allowed="twins = [\"T1\"], or an outcome of the run itself", given=name)
+    if len(problems) == before:
+        blocks_of(study.blocks, axes, problems)
+        path_search(study.deconvolve, axes, problems)
 
 
 def study_cells(
@@ -170,16 +210,30 @@ def study_cells(
     fixed = [Override(name, value, f"set of study {study.name}") for name, value in study.set.items()]
     fixed += parsed_overrides(overrides, problems)
     _refuse_levers(study, fixed, problems)
+
+    def resolved(settings: Sequence[Setting]) -> Inputs | None:
+        ordered = sorted(settings, key=lambda setting: setting[0].count("."))  # whole parts before their keys
+        changes = [Override(name, value, f"study {study.name}: {name} = {label_of(value)}") for name, value in ordered]
+        found = Problems()
+        inputs = resolve_stated(stated, [*fixed, *changes], found, places, folders, allow_code)
+        problems.found += [problem for problem in found if problem not in problems.found]
+        return inputs
+
+    search, paths = study.path_search(), {}
     cells: list[Cell] = []
     for point in study.design():
-        ordered = sorted(point.settings, key=lambda setting: setting[0].count("."))  # whole parts before their keys
-        settings = [Override(name, value, f"study {study.name}: {name} = {label_of(value)}") for name, value in ordered]
-        found = Problems()
-        inputs = resolve_stated(stated, [*fixed, *settings], found, places, folders, allow_code)
-        problems.found += [problem for problem in found if problem not in problems.found]
+        inputs, columns = resolved(point.settings), {}
+        if search is not None:
+            columns = {name: point.columns[name] for name in search.by}
+            key = tuple(map(str, columns.values()))
+            if key not in paths:
+                paths[key] = resolved(path_settings(study.axes(), columns))
+                refuse_other_worlds(paths[key], problems)
         if inputs is not None:
-            cells += [Cell(inputs, point.columns, replication, replication_seed(study.seed, replication))
-                      for replication in range(study.replications)]
+            solved = paths[key] if search is not None else None
+            cells += [Cell(inputs, point.columns, replication, replication_seed(study.seed, replication), solved,
+                           columns)
+                      for replication in range(min(study.replications, point.replications or study.replications))]
     problems.raise_if_any()
     return cells
 

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from spirals.scenarios.design import Range
 from spirals.scenarios.identity import code_digest, run_id
 from spirals.scenarios.manifest import now, provenance
+from spirals.scenarios.policy_traits import policy_traits
 from spirals.scenarios.store import Store
 from spirals.scenarios.study import Cell, Study, load_study, study_cells
+from spirals.scenarios.study_paths import PATH_COLUMNS, SOLVE_FUNCTION, drop_changed, path_tasks
 from spirals.scenarios.task_driver import Counts, Task, finished_rows, run_tasks
 from spirals.scenarios.workers import PoolFactory, process_pool
 from spirals.simulation.errors import InputError
@@ -32,12 +35,17 @@ log = logging.getLogger("spirals")
 
 @dataclasses.dataclass(frozen=True)
 class SweepResult:
-    """Table of runs (see :mod:`spirals.scenarios.tables`), its digest, counts, and the folder that holds them."""
+    """Table of runs (see :mod:`spirals.scenarios.tables`), its digest, counts, the folder that holds them, and time.
+
+    `seconds` is the wall time of this sweep [s], whatever an earlier one had already done; `workers` its processes.
+    """
 
     table: "pd.DataFrame"
     digest: str
     counts: Counts
     folder: Path
+    seconds: float
+    workers: int
 
 
 def sweep_study(
@@ -79,26 +87,33 @@ def sweep_study(
     cells = study_cells(study, overrides, allow_code=True)
     lines = override_lines(overrides)
     target = Path(folder) if folder is not None else default_folder(study.name, lines)
+    started = time.perf_counter()
     with Store(target, {"kind": "study", "name": study.name, "overrides": lines}) as store:
         tasks = study_tasks(study, cells, target)
         manifest = _manifest(study, cells)
         compile_first(cells, tasks, store)
-        return _swept(study, tasks, store, manifest, workers, progress, pool_factory)
+        running = {"workers": workers, "pool_factory": pool_factory, "progress": progress}
+        result = _swept(study, cells, tasks, store, manifest, running)
+    return dataclasses.replace(result, seconds=time.perf_counter() - started)
 
 
 def study_tasks(study: Study, cells: Sequence[Cell], folder: Path) -> list[Task]:
     """Return one task per cell, with its identity, its payload and its columns."""
-    code = code_digest()
+    code, search = code_digest(), study.path_search()
     extra = {"twins": list(study.twins), "tables": list(study.tables)}
     files: dict[int, dict[str, str]] = {}
     tasks = []
-    for cell in cells:
+    paths: Sequence[Task | None] = path_tasks(search, cells, folder) or [None] * len(cells)
+    for cell, path in zip(cells, paths, strict=True):
         point = id(cell.inputs)  # one record per point, shared by its replications
         if point not in files:
             files[point] = cell.inputs.files()
-        identity = run_id(cell.inputs.tree, files[point], cell.seed, code=code, extra=extra)
+        also = {"path": path.run_id} if path is not None else {}
+        identity = run_id(cell.inputs.tree, files[point], cell.seed, code=code, extra={**extra, **also})
         payload = {"inputs": cell.inputs.tree, "seed": cell.seed, "run_id": identity,
                    "folder": str(folder.resolve()), **extra}
+        if path is not None:
+            payload["path"] = path.payload["file"]
         columns = {"scenario": cell.inputs.name, **cell.columns, "replication": cell.replication, "seed": cell.seed}
         tasks.append(Task(identity, payload, columns, tuple(f"{name}/{identity}.parquet" for name in study.tables)))
     return tasks
@@ -127,22 +142,24 @@ def default_folder(name: str, overrides: Sequence[str]) -> Path:
 
 def _swept(
     study: Study,
+    cells: Sequence[Cell],
     tasks: Sequence[Task],
     store: Store,
     manifest: dict[str, Any],
-    workers: int,
-    progress: bool,
-    pool_factory: PoolFactory,
+    running: dict[str, Any],
 ) -> SweepResult:
     from spirals.scenarios.tables import run_table, table_digest
 
     store.write_manifest({**manifest, "status": "running"})
     try:
-        rows, counts = run_tasks(tasks, CELL_FUNCTION, store, workers=workers, pool_factory=pool_factory,
-                                 progress=progress)
+        paths, tasks = _with_paths(study, cells, tasks, store, running)
+        if paths:
+            manifest["paths"] = paths
+            store.write_manifest({**manifest, "status": "running"})
+        rows, counts = run_tasks(tasks, CELL_FUNCTION, store, **running)
     except BaseException:
         finished = store.rows()
-        rows = [finished[task.run_id] for task in tasks if task.run_id in finished]
+        rows = [{**finished[task.run_id], **task.columns} for task in tasks if task.run_id in finished]
         store.write_runs(rows, study.columns)
         store.write_manifest({**manifest, "status": "interrupted", "finished": now(), "runs": {"stored": len(rows)}})
         raise
@@ -151,7 +168,28 @@ def _swept(
     digest = table_digest(table)
     store.write_manifest({**manifest, "status": "failed" if counts.failed else "done", "finished": now(),
                           "table_digest": digest, "runs": dataclasses.asdict(counts)})
-    return SweepResult(table, digest, counts, store.folder)
+    return SweepResult(table, digest, counts, store.folder, 0.0, running["workers"])
+
+
+def _with_paths(
+    study: Study, cells: Sequence[Cell], tasks: Sequence[Task], store: Store, running: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[Task]]:
+    """Solve the paths of a study; return their rows, and the tasks of its runs with how well their path fits."""
+    search = study.path_search()
+    if search is None:
+        return [], list(tasks)
+    searches = path_tasks(search, cells, store.folder)
+    needed = list({task.run_id: task for task in searches}.values())
+    drop_changed(needed, store)
+    rows, _ = run_tasks(needed, SOLVE_FUNCTION, store, **running, unit="path")
+    found = {row["run_id"]: row for row in rows}
+    shown = []
+    for task, asked in zip(tasks, searches, strict=True):
+        row = found[asked.run_id]
+        fit = {name: row.get(name) for name in PATH_COLUMNS} | {"path_fits": bool(row.get("path_fits"))}
+        shown.append(dataclasses.replace(task, columns={**task.columns, **fit}))
+    left_out = ("attempts", "host", "traceback")
+    return [{key: value for key, value in row.items() if key not in left_out} for row in rows], shown
 
 
 def compile_first(cells: Sequence[Cell], tasks: Sequence[Task], store: Store) -> None:
@@ -187,6 +225,7 @@ def _manifest(study: Study, cells: Sequence[Cell]) -> dict[str, Any]:
         "design": levels,
         "sampled": [axis.name for axis in study.axes() if isinstance(axis, Range)],
         "points": [{"columns": point.columns, "settings": dict(point.settings)} for point in points],
+        "policies": policy_traits(cells),
         "replications": study.replications,
         "twins": list(study.twins),
         "root_seed": study.seed,

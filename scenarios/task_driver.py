@@ -64,6 +64,7 @@ def run_tasks(
     workers: int,
     pool_factory: PoolFactory = process_pool,
     progress: bool = True,
+    unit: str = "run",
 ) -> tuple[list[dict[str, Any]], Counts]:
     """Run what the store does not hold yet and return the rows of all tasks.
 
@@ -79,6 +80,10 @@ def run_tasks(
         Number of processes, at least 1.
     pool_factory : callable
         Returns a new ``concurrent.futures`` executor of the given size.
+    progress : bool
+        Show a bar on stderr when it takes longer than two seconds.
+    unit : str
+        What one task is called there.
 
     Raises
     ------
@@ -86,18 +91,18 @@ def run_tasks(
         Interrupted; everything finished is in the store and no process is left.
     """
     known = finished_rows(tasks, store)
-    missing = [task for task in tasks if task.run_id not in known]
-    reused = len(tasks) - len(missing)
+    missing = list({task.run_id: task for task in tasks if task.run_id not in known}.values())
+    reused = sum(task.run_id in known for task in tasks)
     if reused:
-        log.info("%d of %d runs are already done", reused, len(tasks))
-    rows = {task.run_id: {**known[task.run_id], **task.columns} for task in tasks if task.run_id in known}
+        log.info("%d of %d %ss are already done", reused, len(tasks), unit)
+    rows = {task.run_id: known[task.run_id] for task in tasks if task.run_id in known}
     driver = _Driver(function, store, workers, pool_factory)
-    bar = progress_bar(len(tasks), reused, "run", progress)
+    bar = progress_bar(reused + len(missing), reused, unit, progress)
     with bar as advance, contextlib.closing(driver.results(missing)) as results:
         for row in results:
             rows[row["run_id"]] = row
             advance(1)
-    ordered = [rows[task.run_id] for task in tasks]
+    ordered = [{**rows[task.run_id], **task.columns} for task in tasks]
     failed = sum(row["status"] != "done" for row in ordered)
     return ordered, Counts(len(ordered) - failed, failed, reused)
 

@@ -247,7 +247,7 @@ def test_every_depth_model_of_the_design_is_printed_with_what_it_ran_with(tmp_pa
 
 def test_depth_models_of_the_report_are_those_of_the_sweep():
     cells = study_cells(load_study("procyclicality", replications=1))
-    trees = {cell.columns["depth.type"]: cell.inputs.tree["depth"] for cell in cells}
+    trees = {cell.columns["depth"]: cell.inputs.tree["depth"] for cell in cells}
     points = [{"settings": {"depth.type": name}} for name in trees]
     found = depth_models({"inputs": {"scenario": cells[0].inputs.tree}, "points": points})
     assert {model["type"]: dict(model) for model in found} == trees

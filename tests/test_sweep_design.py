@@ -173,10 +173,64 @@ def test_the_name_of_a_study_cannot_leave_the_results_folder(toy, name):
 
 def test_known_outcomes_of_twins_and_a_design_from_python_are_checked_too(toy):
     outcomes = '["excess_drawdown", "twin_bad_debt_gross"]'
-    Path("good.toml").write_text(f'name = "good"\nscenario = "toy.toml"\noutcomes = {outcomes}\n')
+    stated = f'name = "good"\nscenario = "toy.toml"\noutcomes = {outcomes}\n'
+    Path("good.toml").write_text(stated + 'twins = ["T1"]\n')
     study = load_study("good.toml")
     with pytest.raises(InputError, match=r"no values in levers\.steps"):
         study_cells(dataclasses.replace(study, levers={"steps": 5}))
+
+
+def test_outcomes_against_a_twin_that_is_not_run_are_refused(toy):
+    Path("bad.toml").write_text(
+        'name = "bad"\nscenario = "toy.toml"\noutcomes = ["drawdown_mark", "excess_drawdown"]\ntwins = ["T2"]\n')
+    with pytest.raises(InputError, match=r"twin T1, which the study does not run in bad.toml:3 outcomes") as caught:
+        load_study("bad.toml")
+    assert len(caught.value.problems) == 1 and "given: 'excess_drawdown'" in caught.value.problems[0]
+
+
+BLOCKS = """
+[levers]
+steps = [1, 2, 3]
+mode = ["fast", "slow"]
+[[blocks]]
+name = "fast"
+only = {mode = ["fast"]}
+[[blocks]]
+name = "corner"
+replications = 2
+only = {steps = [3]}
+"""
+
+
+def test_blocks_give_the_union_of_their_points_once_with_the_replications_of_the_largest(toy):
+    Path("good.toml").write_text('name = "good"\nscenario = "toy.toml"\nreplications = 3\n' + BLOCKS)
+    study = load_study("good.toml")
+    counts = {}
+    for cell in study_cells(study):
+        place = (cell.columns["steps"], cell.columns["mode"])
+        counts[place] = counts.get(place, 0) + 1
+        assert cell.inputs.tree["steps"] == place[0] and cell.inputs.tree["mode"] == place[1]
+    assert counts == {(1, "fast"): 3, (2, "fast"): 3, (3, "fast"): 3, (3, "slow"): 2}
+    assert len(study_cells(load_study("good.toml", replications=1))) == 4
+
+
+def test_a_study_that_extends_another_replaces_its_blocks_and_keeps_its_axes(toy):
+    Path("good.toml").write_text('name = "good"\nscenario = "toy.toml"\nreplications = 3\n' + BLOCKS)
+    Path("other.toml").write_text('kind = "study"\nextends = "good.toml"\nname = "other"\n[[blocks]]\nname = "all"\n')
+    assert len(load_study("other.toml").design()) == 6
+
+
+def test_faults_of_blocks_and_of_the_search_for_paths_are_told_together(toy):
+    Path("bad.toml").write_text(
+        'name = "bad"\nscenario = "toy.toml"\n[deconvolve]\nby = ["dept"]\nprize = 1\ntolerance_bp = 0\n'
+        '[levers]\nsteps = [1, 2, 3]\n[[blocks]]\nname = "a"\nreplications = 0\nonly = {stops = [1]}\n'
+        '[[blocks]]\nname = "a"\nonly = {steps = [7]}\n')
+    with pytest.raises(InputError) as caught:
+        load_study("bad.toml")
+    text = "\n".join(caught.value.problems)
+    for fault in ("wrong number in bad.toml:11", "did you mean 'steps'", "not labels of this axis", "same block twice",
+                  "unknown key", "out of range in bad.toml:6 deconvolve.tolerance_bp", "given: 'dept'"):
+        assert fault in text, text
 
 
 def test_points_outside_the_range_are_told_for_all_points(toy):

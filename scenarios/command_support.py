@@ -1,0 +1,60 @@
+"""What the verbs of the command share: collecting the faults of several inputs, and JSON on stdout."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from spirals.simulation.errors import InputError
+
+__all__ = ["Faults", "plain", "print_json"]
+
+
+class Faults:
+    """Collects the problems of several inputs of a command."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def whole(self, name: str, text: str | None, least: int, most: int | None = None) -> int | None:
+        """Return a whole number given as text; None when absent or at fault."""
+        if text is None:
+            return None
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value >= least and (most is None or value <= most):
+            return value
+        upper = "" if most is None else f" and at most {most}"
+        self.lines.append(f"bad number in {name}; allowed: a whole number of at least {least}{upper}; given: {text!r}")
+        return None
+
+    def attempt(self, function: Any, *arguments: Any, **keywords: Any) -> Any:
+        """Return what `function` returns; None when it finds bad input."""
+        try:
+            return function(*arguments, **keywords)
+        except InputError as error:
+            self.lines += error.problems
+            return None
+
+    def raise_if_any(self) -> None:
+        """Raise InputError with everything found, if anything was."""
+        if self.lines:
+            raise InputError(self.lines)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on stdout."""
+    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    print()
+
+
+def plain(value: Any) -> Any:
+    """Return `value` with NaN and infinities as null, which is all that JSON can say."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
