@@ -77,7 +77,7 @@ class BackgroundFlow(Part):
         return row
 
     def weight_of_index(self, distance: float) -> float:
-        """Return the index's weight in the reference of orders at a log-distance; linear in its log from 1 bp to 1 %."""
+        """Return the index's weight in the reference of orders at a log-distance: linear in its log, 1 bp to 1 %."""
         return self.index_weight + far_position(distance) * (self.far_index_weight - self.index_weight)
 
     def max_orders(self, n_instruments: int) -> int:

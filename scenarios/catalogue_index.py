@@ -1,7 +1,7 @@
-"""The catalogue of scenarios, studies, venues and populations: TOML files of the folder ``catalogue``.
+"""The catalogue of scenarios, studies, venues, populations and books: TOML files of the folder ``catalogue``.
 
-``name.toml`` is a scenario, ``study-name.toml`` a study; ``venue-name.toml`` and ``population-name.toml``
-hold inputs that a scenario may extend: ``extends = ["black-thursday-2020", "population-2025"]``.
+``name.toml`` is a scenario, ``study-name.toml`` a study; ``venue-name.toml``, ``population-name.toml`` and
+``book-name.toml`` hold inputs that a scenario may extend: ``extends = ["black-thursday-2020", "population-2025"]``.
 """
 
 import tomllib
@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["CATALOGUE", "entries", "find_file", "is_path", "names"]
 
 CATALOGUE = Path(__file__).resolve().parent / "catalogue"
-PREFIXES = {"scenario": "", "study": "study-", "venue": "venue-", "population": "population-"}
+PREFIXES = {"scenario": "", "study": "study-", "venue": "venue-", "population": "population-", "book": "book-"}
 
 
 def find_file(name: str, folder: Path, kind: str = "scenario") -> Path | None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spirals.scenarios.command_verbs import _Faults, _plain, _print_json
+from spirals.scenarios import command_support
+from spirals.scenarios.command_support import Faults, print_json
 from spirals.scenarios.deconvolution_grid import Cell, amplification_set, as_record, solve_grid
 from spirals.scenarios.event_fit import BEHAVIOUR, Event, EventFit, Scored, fit_event, open_event, predict
 from spirals.scenarios.event_fit_text import Section, as_plain_scores, markdown, plain, sections
@@ -25,7 +26,7 @@ def fit_event_verb(options: argparse.Namespace) -> int:
     from spirals.scenarios.overrides import check_overrides
 
     n_seeds, iterations = QUICK if options.quick else THOROUGH
-    faults = _Faults()
+    faults = Faults()
     faults.attempt(check_overrides, options.set)
     n_seeds = faults.whole("--seeds", options.seeds, least=2, most=1000) or n_seeds
     event = faults.attempt(open_event, options.event, options.set)
@@ -37,7 +38,7 @@ def fit_event_verb(options: argparse.Namespace) -> int:
     if options.out:
         write_fit_folder(Path(options.out), event.name, _command(options), parts, document)
     if options.json:
-        _print_json(document)
+        print_json(document)
     else:
         print(plain(parts))
         if options.out:
@@ -91,7 +92,7 @@ def write_fit_folder(
 
     stem = f"event-fit-{name}"
     write_whole(folder / f"{stem}.md", markdown(f"Event fit: {name}", command, parts).encode())
-    text = json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(command_support.plain(document), indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(folder / f"{stem}.json", f"{text}\n".encode())
     write_whole(folder / f"{stem}.svg", figure_bytes(moments_figure(document)))
 

@@ -14,9 +14,10 @@ PART_KINDS = {
     "worlds": ("OutsideWorld",),
     "shocks": ("Shock",),
 }
-CATALOGUE_KINDS = {"scenarios": "scenario", "studies": "study", "venues": "venue", "populations": "population"}
+CATALOGUE_KINDS = {"scenarios": "scenario", "studies": "study", "venues": "venue", "populations": "population",
+                   "books": "book"}
 KINDS = (
-    "scenarios", "studies", "policies", "mechanisms", "venues", "populations", "depths", "worlds", "shocks", "measures",
+    "scenarios", "studies", "policies", "mechanisms", "venues", "populations", "books", "depths", "worlds", "shocks", "measures",
 )
 
 

@@ -55,7 +55,8 @@ def test_the_pull_to_the_index_decides_whether_a_thin_linear_book_runs_away():
     # The reason why the full model shows less than the notes: quotes near the index return before the book is consumed.
     laboratory = Laboratory("matched", (1, 2))
     found = [ratio_less_one(*laboratory.amplification(
-        Cell("linear", share=0.02, maintenance=0.03, more=(f"background.index_weight={weight}", f"background.far_index_weight={weight}"))))[0]
+        Cell("linear", share=0.02, maintenance=0.03, more=(
+            f"background.index_weight={weight}", f"background.far_index_weight={weight}"))))[0]
         for weight in (0.5, 0.05)]
     assert found[0] < 0.1 and found[1] > 0.5                    # 0.00 and about 1.7 at these seeds
 
