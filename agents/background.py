@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.agents.orders import NO_ORDER, open_lots, write_order
+from spirals.agents.orders import NO_ORDER, its_turn, open_lots, write_order
 from spirals.agents.rows import BACKGROUND_RULE, FLOW, PLACE
 from spirals.simulation.kernel import inlined, lean
 from spirals.simulation.market.depth import Depth, far_position
@@ -64,6 +64,8 @@ class BackgroundFlow(Part):
     anchor_bias: float = parameter(0.3, low=0, high=0.5, help="full bias of market orders toward the index")
     activity_elasticity: float = parameter(0.5, low=0, high=3, help="of the order rate in volatility")
     band: float = parameter(0.03, unit="log distance", above=0, high=0.5, help="market orders trade no further")
+    reaction_seconds: float = parameter(1.0, unit="s", low=0, high=3600,
+                                        help="resting orders refer to the mid of the last look; one look in so long")
 
     def rule(self, depth: Depth) -> NDArray[Any]:
         """Return the parameters as one BACKGROUND_RULE row."""
@@ -73,6 +75,7 @@ class BackgroundFlow(Part):
             self.anchor_bp * 1e-4, self.anchor_bias, self.activity_elasticity, self.band,
             depth.volatility_elasticity, depth.reference_volatility, depth.flow_elasticity,
             depth.flow_memory_seconds, depth.return_seconds, depth.least, 1.0 / depth.fast_refill_seconds,
+            self.reaction_seconds,
         )
         return row
 
@@ -146,6 +149,8 @@ def background_rule(
     memory = math.exp(-seconds / rule["flow_memory"])
     count_fills(flow, places, slots, pool, market["mid"] * contract["lot_size"], memory)
     withdraw(rule, flow, ratio, seconds)
+    if flow["seen_mid"] == 0.0 or its_turn(rule["reaction_seconds"], seconds, step, 0):
+        flow["seen_mid"] = market["mid"]
     if step == 0:  # the opening book: every place in its stationary state, nobody takes
         return renew_places(
             i, rule, flow, places, market, contract, slots, step, OPENING_SECONDS, keys[0], depth_factor, orders, n,
@@ -210,7 +215,7 @@ def renew_places(
     for p in range(len(places)):
         place = places[p]
         side = place["side"]
-        reference = place["index_weight"] * market["index"] + (1.0 - place["index_weight"]) * market["mid"]
+        reference = place["index_weight"] * market["index"] + (1.0 - place["index_weight"]) * flow["seen_mid"]
         taken = bids if side > 0 else asks
         moving = 1.0 - math.exp(-place["refill"] * seconds / taken)
         first, second = uniforms(key, step, i * ACTORS + p, 0)

@@ -100,6 +100,7 @@ FLOW = np.dtype([                  # one instrument of the background
     ("order_notional", "f8"),      # [quote] mean size of a market order
     ("cut_steps", "i8"),           # state: steps in which market orders were cut at MOST_TAKERS
     ("cut_orders", "i8"),          # state: orders that were not sent for it
+    ("seen_mid", "f8"),            # state: [quote] mid when the flow last looked
 ])
 
 BACKGROUND_RULE = np.dtype([
@@ -107,6 +108,7 @@ BACKGROUND_RULE = np.dtype([
     ("anchor_distance", "f8"), ("anchor_bias", "f8"), ("activity_elasticity", "f8"), ("band", "f8"),
     ("volatility_elasticity", "f8"), ("reference_volatility", "f8"), ("flow_elasticity", "f8"),
     ("flow_memory", "f8"), ("return_seconds", "f8"), ("least", "f8"), ("fast_refill", "f8"),
+    ("reaction_seconds", "f8"),
 ])
 
 MAKER = np.dtype([                 # one market maker in one instrument

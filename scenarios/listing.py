@@ -17,7 +17,8 @@ PART_KINDS = {
 CATALOGUE_KINDS = {"scenarios": "scenario", "studies": "study", "venues": "venue", "populations": "population",
                    "books": "book"}
 KINDS = (
-    "scenarios", "studies", "policies", "mechanisms", "venues", "populations", "books", "depths", "worlds", "shocks", "measures",
+    "scenarios", "studies", "policies", "mechanisms", "venues", "populations", "books", "depths", "worlds", "shocks",
+    "measures",
 )
 
 
