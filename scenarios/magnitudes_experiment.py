@@ -39,6 +39,7 @@ MARKETS: dict[str, tuple[str, ...]] = {
     "shipped": (),
     "matched": (
         'price_feed.mark="mid"', "price_feed.index_feedback=0.0", "makers.count=0", "arbitrageurs.count=0",
+        "engine.round_seconds=0.0", "background.nearest_bp=0.7", "background.anchor_bp=10.0",
         "background.index_weight=0.2", "background.far_index_weight=0.2", "depth.fast_refill_seconds=30.0",
         f"depth.slow_refill_seconds={30.0 * HALF_LIFE_TO_MEAN:.1f}",
     ),

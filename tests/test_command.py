@@ -207,7 +207,7 @@ def test_an_interrupt_says_what_is_kept(capsys, monkeypatch, toy_folder, verb, e
 
 
 def test_a_report_that_cannot_be_written_is_bad_input(capsys, monkeypatch, tmp_path):
-    def refused(_):
+    def refused(*_):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("spirals.scenarios.store.read_manifest", lambda _: {})

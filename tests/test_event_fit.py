@@ -200,7 +200,7 @@ def test_faults_of_the_flow_file_are_told_together_with_those_of_the_prices(tmp_
     rows[1], rows[4] = "100,100.5,101,100,20,12", "81,90,81,89,30,31"
     with pytest.raises(InputError) as caught:
         load_flow_bars(written(tmp_path / "bad.csv", rows))
-    assert len(caught.value.problems) == 2
+    assert len(caught.value.problems) == 3                       # the second says how bars can be repaired
     assert "high must be at least low" in str(caught.value) and "line 6" in str(caught.value)
     with pytest.raises(InputError, match="missing volume, taker_buy_volume"):
         load_flow_bars(written(tmp_path / "none.csv", TINY, HEADER.replace("volume", "other")))

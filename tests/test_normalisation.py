@@ -22,7 +22,7 @@ from spirals.simulation.market.data_files import resolve_data_file
 from spirals.simulation.market.volatility import VolatilityEstimator
 from spirals.simulation.measures.procyclicality import kupiec, kupiec_interval
 
-EVENT = "black-thursday-2020"
+EVENT, STUDY = "black-thursday-2020", "main-black-thursday"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_the_responsive_policy_peaks_higher_the_higher_pi(found):
 
 def test_the_opening_rate_and_the_event_are_those_of_a_run(found):
     # The venue's own trades move the mark of a run; with next to no open interest they cannot, and the rates agree.
-    policy = load_study(f"policies-{EVENT}").levers["policy"][5]     # pi 1, equal mean
+    policy = load_study(STUDY).levers["policy"][5]     # pi 1, equal mean
     small = {"population.open_interest": 1e6, "population.traders": 50, "background.places": 56}
     scenario = load_scenario(EVENT, {**policy["set"], **small})
     row = rows(found, "equal_mean")[-1]
@@ -87,7 +87,7 @@ def test_the_base_of_applies_to_and_the_reference_margin_are_the_rates_at_pi_zer
 
 
 def test_policies_are_values_of_a_lever_that_reach_the_policy():
-    chains = [load_scenario(EVENT, value["set"]).margin for value in load_study(f"policies-{EVENT}").levers["policy"]]
+    chains = [load_scenario(EVENT, value["set"]).margin for value in load_study(STUDY).levers["policy"]]
     assert [procyclicality_of(chain).pi for chain in chains[:9]] == [0.0, 0.5, 1.0] * 3
     assert [procyclicality_of(chain).normalisation for chain in chains[:9:3]] == list(NORMALISATIONS)
     statics = [chain.inner.inner.inner for chain in chains[9:]]
@@ -203,7 +203,7 @@ def test_an_adapted_book_takes_more_leverage_where_a_responsive_policy_makes_cal
 
 
 def test_an_adapted_book_shrinks_under_a_static_rate_at_the_peak():
-    policies = load_study("policies-crash-ensemble").levers["policy"]      # the chain of flash-crash
+    policies = load_study("main-ensemble").levers["policy"]      # the chain of flash-crash
     part = next(value["set"] for value in policies if value["label"] == "static at peak")
     static, reference = opening_leverage(**{"margin.Procyclicality.pi": 0.0})
     adapted, offered = opening_leverage(**part, **{"population.opening_book": "adapted"})
