@@ -1,8 +1,9 @@
 """CASES: the validation cases, in the order in which they run."""
 
 from spirals.scenarios.validation.case import Case
+from spirals.scenarios.validation.cascade import Cascade
 from spirals.scenarios.validation.margin_dials import MarginDials
 
 __all__ = ["CASES"]
 
-CASES: dict[str, type[Case]] = {case.name: case for case in (MarginDials,)}
+CASES: dict[str, type[Case]] = {case.name: case for case in (Cascade, MarginDials)}
