@@ -1,9 +1,11 @@
 """CASES: the validation cases, in the order in which they run."""
 
-from spirals.scenarios.validation.case import Case
+from spirals.scenarios.validation.basel_cycle import BaselCycle
 from spirals.scenarios.validation.cascade import Cascade
+from spirals.scenarios.validation.case import Case
 from spirals.scenarios.validation.margin_dials import MarginDials
+from spirals.scenarios.validation.multipliers import Multipliers
 
 __all__ = ["CASES"]
 
-CASES: dict[str, type[Case]] = {case.name: case for case in (Cascade, MarginDials)}
+CASES: dict[str, type[Case]] = {case.name: case for case in (Cascade, Multipliers, BaselCycle, MarginDials)}

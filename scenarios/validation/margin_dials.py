@@ -46,7 +46,7 @@ class MarginDials(Case):
         Mechanism("multiplier", "standard deviations charged", ("table",), flip=False),
         Mechanism("breaches", "number of breaches that the test is told", ("coverage",), flip=False),
     )
-    fixed = {name: TABLE for name in ("garch_reaction", "garch_persistence", "days", "paths")}
+    fixed = dict.fromkeys(("garch_reaction", "garch_persistence", "days", "paths"), TABLE)
 
     decay: float = parameter(0.97, above=0, below=1, help="weight of the old variance per day")
     step: float = parameter(2.0, above=0, high=20, help="volatility after the step over before")

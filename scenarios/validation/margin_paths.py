@@ -16,7 +16,6 @@ from spirals.simulation.market.view import MarketState
 from spirals.simulation.market.volatility import VolatilityEstimator, sample_volatility
 from spirals.simulation.parameters import parameter
 from spirals.simulation.randomness import generator
-from spirals.simulation.state import MARKET
 
 __all__ = ["DAY", "Histories", "RescaledVolatility", "charged_rates", "ewma_after_step", "garch_histories",
            "rates_on_path"]
