@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from spirals.simulation.kernel import kernel
 
-__all__ = ["BankingSystem", "critical_by_jacobian", "critical_in_theory", "cubic_radius", "lyapunov", "orbit"]
+__all__ = ["BankingSystem", "critical_by_jacobian", "critical_in_theory", "cubic_radius", "lyapunov", "orbit",
+           "swing_growth"]
 
 Array = NDArray[np.float64]
 STATE = 6
@@ -146,7 +147,22 @@ def radius(system: BankingSystem) -> float:
 
 
 def radius_in_theory(system: BankingSystem) -> float:
-    """Return the same from the linear map of price, share and liabilities, written out by hand.
+    """Return the largest modulus of an eigenvalue of the linear map of price, share and liabilities."""
+    return float(np.abs(eigenvalues_in_theory(system)).max())
+
+
+def swing_growth(system: BankingSystem) -> float:
+    """Return the growth per step of the swings, the logarithm of the largest modulus of a complex eigenvalue.
+
+    NaN where nothing swings. Slow returns to rest (real eigenvalues) are left out: a kick hardly excites them.
+    """
+    values = eigenvalues_in_theory(system)
+    swings = np.abs(values[np.abs(values.imag) > 1e-9])
+    return math.log(float(swings.max())) if len(swings) else math.nan
+
+
+def eigenvalues_in_theory(system: BankingSystem) -> NDArray[np.complex128]:
+    """Return the eigenvalues of the linear map of price, share and liabilities, written out by hand.
 
     The variance and the fundamentalist's weight do not feed back at the fixed point: the variance is of second order in
     price changes, and every weight is a fixed point.
@@ -165,7 +181,7 @@ def radius_in_theory(system: BankingSystem) -> float:
     price /= below
     share = s.w_b / s.mu * bank - (1.0 - s.w_b) * n / s.mu * price + np.array([0.0, s.w_b, 0.0])
     matrix = np.array([price, share, borrowed + np.array([0.0, 0.0, 1.0])])
-    return float(np.abs(np.linalg.eigvals(matrix)).max())
+    return np.asarray(np.linalg.eigvals(matrix), np.complex128)
 
 
 def cubic_radius(system: BankingSystem, leverage: float) -> float:

@@ -3,9 +3,10 @@
 from spirals.scenarios.validation.basel_cycle import BaselCycle
 from spirals.scenarios.validation.cascade import Cascade
 from spirals.scenarios.validation.case import Case
+from spirals.scenarios.validation.leverage_tails import LeverageTails
 from spirals.scenarios.validation.margin_dials import MarginDials
 from spirals.scenarios.validation.multipliers import Multipliers
 
 __all__ = ["CASES"]
 
-CASES: dict[str, type[Case]] = {case.name: case for case in (Cascade, Multipliers, BaselCycle, MarginDials)}
+CASES: dict[str, type[Case]] = {case.name: case for case in (Cascade, Multipliers, BaselCycle, LeverageTails, MarginDials)}
