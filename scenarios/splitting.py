@@ -2,14 +2,14 @@
 
 The engine knows nothing of what a particle is. It needs a population (:class:`Particles`) that can be carried on until
 a score reaches a level, and in which one particle can take the state of another as it was when *that* one's
-score first reached a level, with random numbers of its own from there on. :class:`ForkedParticles` makes a population of
-any object that can be cloned, stepped and scored, such as a simulation and its forks.
+score first reached a level, with random numbers of its own from there on. :class:`ForkedParticles` makes a
+population of any object that can be cloned, stepped and scored, such as a simulation and its forks.
 
 Two estimators, both unbiased whatever the score [Cerou and Guyader 2007; Brehier et al. 2016, for ties]:
 
 - :func:`fixed_splitting`: levels stated beforehand; the product of the shares that reach each next level.
-- :func:`adaptive_splitting`: in each round the particles with the lowest scores go, *all* that tie with the last of them,
-  and start again from the others at the level just passed; the product of the shares that stayed.
+- :func:`adaptive_splitting`: in each round the particles with the lowest scores go, *all* that tie with the last of
+  them, and start again from the others at the level just passed; the product of the shares that stayed.
 
 An estimate of one population has no interval of its own: :func:`replicated` gives one from independent runs.
 """

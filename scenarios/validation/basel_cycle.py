@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +47,7 @@ class BaselCycle(Case):
         Mechanism("risk response", "exponent of the leverage policy", ("cycle",)),
         Mechanism("risk memory", "rate at which perceived risk forgets", ("cycle",)),
     )
-    fixed = {"alpha": CYCLE, "t_var": CYCLE, "delta": CYCLE, "variance_floor": CYCLE}
+    fixed: ClassVar[Mapping[str, str]] = dict.fromkeys(("alpha", "t_var", "delta", "variance_floor"), CYCLE)
 
     e_bar: tuple[float, ...] = parameter((0.15, 1.0, 2.27, 4.0), above=0, high=20, help="equity targets of the bank")
     theta: tuple[float, ...] = parameter((10.0, 5.0, 2.0, 1.0), unit="per year", above=0, high=10)
@@ -61,8 +63,8 @@ class BaselCycle(Case):
         for e_bar in self.e_bar:
             for theta in self.theta if not found else ():
                 if math.isnan(critical_in_theory(self._system(e_bar, theta))):
-                    found.append(f"e_bar {e_bar:g} with theta {theta:g} is never unstable while the bank holds less than "
-                                 "the whole asset; e_bar or theta must be larger")
+                    found.append(f"e_bar {e_bar:g} with theta {theta:g} is never unstable while the bank holds less "
+                                 "than the whole asset; e_bar or theta must be larger")
         return found
 
     def _system(self, e_bar: float, theta: float, b: float = -0.5) -> BankingSystem:
@@ -83,12 +85,14 @@ class BaselCycle(Case):
             run.row(f"critical leverage, E_bar = {e_bar:g}", measured[-1], expected, relative=0.01, error=0.0,
                     formula="spectral radius 1 of the linear map of price, share and liabilities")
             if system.tau * system.theta == 1.0 and system.tau * system.eta == 1.0:
-                run.row(f"root of the cubic at that leverage, E_bar = {e_bar:g}", cubic_radius(system, measured[-1]), 1.0,
-                        absolute=0.005, error=0.0, formula="D z^3 - [D - (1-n) tau rho + n k1] z^2 + n(k1+k2) z - n k2")
+                run.row(f"root of the cubic at that leverage, E_bar = {e_bar:g}", cubic_radius(system, measured[-1]),
+                        1.0, absolute=0.005, error=0.0,
+                        formula="D z^3 - [D - (1-n) tau rho + n k1] z^2 + n(k1+k2) z - n k2")
         for theta in self.theta[1:]:
             system = self._system(middle, theta)
-            run.row(f"critical leverage, theta = {theta:g}, E_bar = {middle:g}", critical_by_jacobian(mutated(system, run)),
-                    critical_in_theory(system), relative=0.02, error=0.0, formula="as above; it rises with 1 / theta")
+            found_here = critical_by_jacobian(mutated(system, run))
+            run.row(f"critical leverage, theta = {theta:g}, E_bar = {middle:g}", found_here, critical_in_theory(system),
+                    relative=0.02, error=0.0, formula="as above; it rises with 1 / theta")
         found = [critical_by_jacobian(mutated(self._system(middle, self.theta[0], b), run)) for b in self.b]
         run.row("spread of the critical leverage over b, relative", (max(found) - min(found)) / found[0], 0.0,
                 absolute=0.005, error=0.0, formula="the variance is of second order at the fixed point")

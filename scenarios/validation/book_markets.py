@@ -1,7 +1,7 @@
 """Small markets inside the simulation's own order book: every order, fill and cancellation goes through its matching.
 
-Kernels call the compiled matching directly, one order at a time; account 0 rests, account 1 takes. Books have unit ticks
-and lots.
+Kernels call the compiled matching directly, one order at a time; account 0 rests, account 1 takes. Books have
+lots of one unit.
 """
 
 import math
@@ -15,7 +15,7 @@ from spirals.simulation.kernel import kernel
 from spirals.simulation.order_book import OrderBook
 from spirals.simulation.order_book.matching_kernels import match_batch
 from spirals.simulation.order_book.records import SLOT_MASK
-from spirals.simulation.randomness import exponential, normal_quantile, uniforms
+from spirals.simulation.randomness import exponential, uniforms
 from spirals.simulation.state import BUY, ORDER, SELL, TRADE, OrderKind
 
 __all__ = ["Book", "best_queue_race", "quoting_paths", "zero_intelligence"]
@@ -41,7 +41,8 @@ class Book:
     def arrays(self) -> tuple[NDArray[Any], ...]:
         """Return what the kernels pass on to the matching, in its order."""
         b = self.book
-        return (self.order, self.row, self.positions, b.slots, b.ladder, b.words, b.tops, b.resting, b.pool, self.trades)
+        return (self.order, self.row, self.positions, b.slots, b.ladder, b.words, b.tops, b.resting, b.pool,
+                self.trades)
 
 
 @kernel
@@ -70,8 +71,8 @@ def best_queue_race(key, arrays, bids, asks, limit_rate, market_rate, cancel_rat
     """Return how often the ask queue empties before the bid queue, of `trials`.
 
     Two queues of one-lot orders at neighbouring ticks. On each side: limit orders at `limit_rate`, market orders at
-    `market_rate`, each resting order cancelled at `cancel_rate`. Which event comes next follows from the queues that the
-    book shows.
+    `market_rate`, each resting order cancelled at `cancel_rate`. Which event comes next follows from the queues
+    that the book shows.
     """
     ladder = arrays[4]
     rises = 0
@@ -122,9 +123,9 @@ def resting_at(arrays, tick, ids):
 def zero_intelligence(key, arrays, deposit, market_rate, cancel_rate, window, events, dropped, parts):
     """Return time-weighted mean spreads [ticks] of `parts` equal stretches of the zero-intelligence market.
 
-    One-lot orders. On each side: limit orders at `deposit` per tick and unit of time on the `window` ticks behind the best
-    price of the other side, market orders at `market_rate`; every resting order is cancelled at `cancel_rate`. An empty side
-    counts as if its best price were the middle of the book less (plus) half a window.
+    One-lot orders. On each side: limit orders at `deposit` per tick and unit of time on the `window` ticks behind
+    the best price of the other side, market orders at `market_rate`; every resting order is cancelled at
+    `cancel_rate`. An empty side counts as if its best price were the middle of the book less (plus) half a window.
     """
     slots, tops = arrays[3], arrays[6]
     trades = arrays[9]
@@ -190,12 +191,13 @@ def forget(order_id, ids, places, live):
 
 @kernel
 def quoting_paths(key, arrays, gamma, skew, volatility, k, rate, steps, paths, opening, tick):
-    """Let a market maker quote through the book; return terminal P&L, inventory and mean quoted spread, shape (paths, 3).
+    """Let a market maker quote through the book; return P&L, inventory and mean quoted spread, shape (paths, 3).
 
-    Time runs from 0 to 1. In each step the maker posts a bid and an ask of one lot around the reservation price, mid less
-    ``skew * inventory * gamma * volatility^2 * time left``; an order arrives from each side with a limit at a distance
-    from the mid that makes it reach a quote at distance d with probability ``min(1, rate dt exp(-k d))``; then the mid
-    moves by ``volatility sqrt(dt)`` up or down. The skew is 1 for the inventory strategy, 0 for the symmetric one.
+    Time runs from 0 to 1. In each step the maker posts a bid and an ask of one lot around the reservation price, mid
+    less ``skew * inventory * gamma * volatility^2 * time left``; an order arrives from each side with a limit at a
+    distance from the mid that makes it reach a quote at distance d with probability ``min(1, rate dt exp(-k d))``;
+    then the mid moves by ``volatility sqrt(dt)`` up or down. The skew is 1 for the inventory strategy, 0 for the
+    symmetric one.
     """
     dt = 1.0 / steps
     results = np.zeros((paths, 3))

@@ -72,7 +72,8 @@ class Cascade(Case):
             run.row(f"amplification, n = {n:g}", measured[-1], 1.0 / (1.0 - n), error=errors[-1],
                     relative=0.03 if n <= NEAR_CRITICAL else 0.06, formula="1 / (1 - n)")
         axis = np.linspace(0.0, max(self.n), 100)
-        run.panel("Amplification", "branching ratio n", "move / shock", Line.of("1 / (1 - n)", axis, 1.0 / (1.0 - axis)),
+        run.panel("Amplification", "branching ratio n", "move / shock",
+                  Line.of("1 / (1 - n)", axis, 1.0 / (1.0 - axis)),
                   Line.of("simulated", self.n, measured, True, errors))
 
     def distribution(self, run: Run) -> None:
@@ -180,7 +181,8 @@ def pooled(counts: NDArray[np.int64], law: NDArray[np.float64]) -> tuple[NDArray
     """Return counts and expected counts with neighbouring cells joined until each expects enough."""
     group = np.floor(np.cumsum(law) / LEAST_EXPECTED).astype(int)   # a cell that fills up opens the next one
     group = np.unique(np.concatenate([[0], group[:-1]]), return_inverse=True)[1]
-    observed, expected = np.bincount(group, counts), np.bincount(group, law)
+    observed = np.bincount(group, counts).astype(np.float64)
+    expected = np.bincount(group, law).astype(np.float64)
     if len(expected) > 1 and expected[-1] < LEAST_EXPECTED:
         observed[-2] += observed[-1]
         expected[-2] += expected[-1]

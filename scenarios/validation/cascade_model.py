@@ -22,7 +22,8 @@ def cascade_sizes(key, density, impact, shock, runs, seeds, most):
     Parameters: `key` of a stream; `density` of thresholds; `impact` of a liquidation on the price; exogenous
     fall `shock`; number of `runs`; `seeds` liquidations given; a cascade of `most` is cut.
 
-    Returns int64 of shape (runs, 2): liquidations in all, and those whose threshold a liquidation (not the shock) crossed.
+    Returns int64 of shape (runs, 2): liquidations in all, and those whose threshold a liquidation crossed, not the
+    shock.
     """
     sizes = np.zeros((runs, 2), np.int64)
     for run in range(runs):
@@ -54,8 +55,8 @@ def cascade_sizes(key, density, impact, shock, runs, seeds, most):
 def ramp_falls(key, density, impact, decay, shock, seconds, runs, most):
     """Return the price fall at the end of an exogenous ramp, per run, when impact decays at rate `decay` per second.
 
-    The exogenous price falls by `shock` in `seconds`, linearly; each liquidation moves the price by `impact` at once, which
-    then decays. Between two liquidations the fall is ``x(s) = a + v s + D exp(-decay s)``, convex: the
+    The exogenous price falls by `shock` in `seconds`, linearly; each liquidation moves the price by `impact` at once,
+    which then decays. Between two liquidations the fall is ``x(s) = a + v s + D exp(-decay s)``, convex: the
     next crossing is found by Newton's method from above, where it converges monotonically.
     """
     falls = np.zeros(runs)

@@ -107,7 +107,9 @@ class Line:
     errors: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, label: str, x: ArrayLike, y: ArrayLike, points: bool = False, errors: ArrayLike | None = None) -> "Line":
+    def of(
+        cls, label: str, x: ArrayLike, y: ArrayLike, points: bool = False, errors: ArrayLike | None = None
+    ) -> "Line":
         """Return a line of anything that is like an array."""
         bars = None if errors is None else np.asarray(errors, np.float64)
         return cls(label, np.asarray(x, np.float64), np.asarray(y, np.float64), points, bars)

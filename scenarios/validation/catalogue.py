@@ -11,4 +11,12 @@ from spirals.scenarios.validation.order_book import OrderBookLaws
 
 __all__ = ["CASES"]
 
-CASES: dict[str, type[Case]] = {case.name: case for case in (Cascade, Multipliers, BaselCycle, LeverageTails, MarginDials, OrderBookLaws, FireSales)}
+CASES: dict[str, type[Case]] = {
+    "cascade": Cascade,
+    "spiral-multipliers": Multipliers,
+    "basel-cycle": BaselCycle,
+    "leverage-tails": LeverageTails,
+    "margin-dials": MarginDials,
+    "order-book": OrderBookLaws,
+    "fire-sales": FireSales,
+}

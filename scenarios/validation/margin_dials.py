@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +48,8 @@ class MarginDials(Case):
         Mechanism("multiplier", "standard deviations charged", ("table",), flip=False),
         Mechanism("breaches", "number of breaches that the test is told", ("coverage",), flip=False),
     )
-    fixed = dict.fromkeys(("garch_reaction", "garch_persistence", "days", "paths"), TABLE)
+    fixed: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("garch_reaction", "garch_persistence", "days", "paths"), TABLE)
 
     decay: float = parameter(0.97, above=0, below=1, help="weight of the old variance per day")
     step: float = parameter(2.0, above=0, high=20, help="volatility after the step over before")
@@ -90,7 +93,7 @@ class MarginDials(Case):
         for day in self.after_days:
             run.row(f"margin ratio {day} days after a step x{self.step:g}", ratio[day], float(law(day)),
                     relative=0.01, error=errors[day], formula="sqrt(k^2 - (k^2 - 1) lambda^t)")
-        axis = np.arange(days + 1)
+        axis = np.arange(days + 1, dtype=np.float64)
         run.panel("Response to a step of volatility", "days after the step", "margin ratio",
                   Line.of("law", axis, law(axis)), Line.of("policy", axis, ratio, points=True))
 
@@ -110,7 +113,8 @@ class MarginDials(Case):
         """Largest rise over n days of a rate that wants to jump far."""
         inner = np.full(PATH_STEPS, 0.01)
         inner[10:] = 0.01 * (1.0 + self.speed) ** PATH_STEPS
-        charged = rates_on_path(SpeedLimit(VolatilityScaled(multiplier=1.0), up=self.speed * run.factor("speed")), inner)
+        policy = SpeedLimit(VolatilityScaled(multiplier=1.0), up=self.speed * run.factor("speed"))
+        charged = rates_on_path(policy, inner)
         for days in self.speed_days:
             rise = float(np.exp(largest_rise(np.log(charged), days))) - 1.0
             run.row(f"speed limit: largest rise in {days} days", rise, (1.0 + self.speed) ** days - 1.0,
@@ -121,7 +125,8 @@ class MarginDials(Case):
         histories = garch_histories(run.pick(300, 2000), run.seed)
         inner = RescaledVolatility(VolatilityScaled(multiplier=QUANTILE * run.factor("multiplier")), 0.01,
                                    run.factor("elasticity"))
-        measured = {name: charged_rates(policy, histories) for name, policy in self._tools(run, inner, histories).items()}
+        tools = self._tools(run, inner, histories)
+        measured = {name: charged_rates(policy, histories) for name, policy in tools.items()}
         for name, expected in TOOLS.items():
             ratios = np.array([peak_to_trough(rates) for rates in measured[name].T])
             run.row(f"peak-to-trough, tool: {name}", float(np.median(ratios)), expected, relative=0.10,

@@ -57,10 +57,11 @@ class Multipliers(Case):
             return found
         bracket = self.bracket(True, True)
         if bracket <= 0.02 * self.k * self.margin:
-            found.append("k * margin + margin_slope * holding - exposure must be above 2 % of k * margin for a price to "
-                         f"exist, was {bracket:g}")
+            found.append("k * margin + margin_slope * holding - exposure must be above 2 % of k * margin for a price "
+                         f"to exist, was {bracket:g}")
         if not self.leverage_gain() < 0.95:
-            found.append(f"assets_to_depth * (leverage - 1 + elasticity) must be below .95, was {self.leverage_gain():g}")
+            found.append("assets_to_depth * (leverage - 1 + elasticity) must be below .95, was "
+                         f"{self.leverage_gain():g}")
         if not self.thresholds_gain() < 0.95:
             found.append("threshold_gain * (1 + threshold_elasticity * maintenance / (1 - maintenance)) must be below "
                          f".95, was {self.thresholds_gain():g}")
@@ -103,7 +104,8 @@ class Multipliers(Case):
             spiral = self._spiral(run, loss, margin)
             slopes = np.array([
                 (clearing_price(spiral, step, value, supply * self.holding)
-                 - clearing_price(spiral, -step, value, supply * self.holding)) / (2.0 * step) for value, supply in noise])
+                 - clearing_price(spiral, -step, value, supply * self.holding)) / (2.0 * step)
+                for value, supply in noise])
             slopes *= self.k * self.margin
             measured[name], wanted[name] = float(slopes.mean()), expected
             run.row(f"amplification, {name}, clearing price", measured[name], expected, relative=0.02,
@@ -116,7 +118,8 @@ class Multipliers(Case):
         share = np.linspace(0.0, 0.98, 100) * self.k * self.margin
         run.panel("Amplification against feedback", "(x_0 - m' x_1) / k m", "dp / dp without spirals",
                   Line.of("law", share / (self.k * self.margin), 1.0 / (1.0 - share / (self.k * self.margin))),
-                  Line.of("clearing price", [1.0 - 1.0 / wanted[name] for name in wanted], list(measured.values()), True))
+                  Line.of("clearing price", [1.0 - 1.0 / value for value in wanted.values()], list(measured.values()),
+                          True))
 
     def book(self, run: Run) -> None:
         """The same in a linear stretch of the order book, by rounds of forced sales."""

@@ -1,7 +1,9 @@
-"""The order book: queue races, zero intelligence, market making and impact, all through the simulation's own matching."""
+"""The order book: queue races, zero intelligence, market making and impact, through the simulation's matching."""
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +47,8 @@ class OrderBookLaws(Case):
         Mechanism("arrivals", "rate of orders that meet the maker", ("maker",), flip=False),
         Mechanism("shape", "exponent of depth in distance", ("impact",), flip=False),
     )
-    fixed = {name: f"no formula gives these spreads; {TABLE}" for name in ("alpha", "mu", "eps", "window")}
+    fixed: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("alpha", "mu", "eps", "window"), f"no formula gives these spreads; {TABLE}")
 
     limit_rate: float = parameter(1.85, unit="per unit of time", low=0, high=20)
     market_rate: float = parameter(0.94, unit="per unit of time", above=0, high=20)
@@ -64,7 +67,8 @@ class OrderBookLaws(Case):
         trials = run.pick(100_000, 1_000_000)
         for bids, asks in RACES:
             key = stream_key(run.seed, f"validation.order_book.race.{bids}.{asks}")
-            rises = best_queue_race(key, Book(64, 4096).arrays(), bids, asks, self.limit_rate * run.factor("race limits"),
+            rises = best_queue_race(key, Book(64, 4096).arrays(), bids, asks,
+                                    self.limit_rate * run.factor("race limits"),
                                     self.market_rate * run.factor("race takes"), self.cancel_rate, trials, 32) / trials
             run.row(f"P(mid rises), queues ({bids}, {asks})", rises,
                     race_probability(self.limit_rate, self.market_rate, self.cancel_rate, bids, asks), absolute=0.01,
@@ -83,7 +87,8 @@ class OrderBookLaws(Case):
                                              ("mu and delta doubled", DEPOSIT, 2 * WINDOW, 2.0)):
             other, error = self._spread(run, 0.05, deposit, window, speed)
             run.row(f"zero intelligence: spread, {word}, over before", other / measured[1], 1.0, absolute=0.015,
-                    error=math.hypot(error / other, errors[1] / measured[1]), formula="spread alpha / mu = f(delta / mu)")
+                    error=math.hypot(error / other, errors[1] / measured[1]),
+                    formula="spread alpha / mu = f(delta / mu)")
         run.panel("Zero-intelligence spread", "cancellation / market-order rate", "spread x alpha / mu",
                   Line.of("reference", list(SPREADS), list(SPREADS.values())),
                   Line.of("order book", list(SPREADS), measured, True, errors), log_x=True)
@@ -111,7 +116,8 @@ class OrderBookLaws(Case):
     def maker(self, run: Run) -> None:
         """P&L and inventory of the maker through the book, against one who does not skew his quotes."""
         count = run.pick(4000, 40_000)
-        setting = {**MAKER, "gamma": MAKER["gamma"] * run.factor("spread"), "rate": MAKER["rate"] * run.factor("arrivals")}
+        setting = {**MAKER, "gamma": MAKER["gamma"] * run.factor("spread"),
+                   "rate": MAKER["rate"] * run.factor("arrivals")}
         skewed = quote(run, setting, run.factor("skew"), count, "maker")
         plain = quote(run, setting, 0.0, count, "maker")
         sd, other = (float(paths[:, 0].std(ddof=1)) for paths in (skewed, plain))

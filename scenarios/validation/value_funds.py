@@ -65,7 +65,8 @@ def simulate(
     linked : bool
         Whether the largest leverage falls with the variance of the last ten returns.
     aggression, flow, linkage, noise : float
-        Multiply the funds' demand per mispricing, the investors' response, the exponent of the linked limit and the noise.
+        Multiply the funds' demand per mispricing, the investors' response, the exponent of the linked limit and the
+        noise.
     """
     prices, defaults, leverage = run_market(
         key, steps + dropped, most, linked, aggression * AGGRESSION, flow * FLOW, linkage, noise * NOISE)
