@@ -15,6 +15,7 @@ from spirals.scenarios.validation.basel_map import (
     cubic_radius,
     lyapunov,
     orbit,
+    return_rate,
     swing_growth,
 )
 from spirals.scenarios.validation.case import Case, Check, Line, Mechanism, Run
@@ -29,6 +30,7 @@ OPENING_VARIANCE = 1e-3      # off the fixed point, which is infeasible at the p
 WARM_UP = 5000
 CRASH, APART_YEARS = -0.15, 3.0
 KICK = 1e-8
+PUSH, CALM_SHARE, SETTLED = 1e-4, 0.7, (150, 200)   # relative push of the price, leverage over critical, steps
 EARLY, LATE, WINDOW = 20, 80, 14
 PRICE = 2
 
@@ -43,7 +45,8 @@ class BaselCycle(Case):
         Mechanism("theta", "speed at which the bank adjusts its balance sheet", ("boundary", "growth", "cycle")),
         Mechanism("eta", "speed at which equity returns to its target", ("boundary", "growth")),
         Mechanism("bank weight", "share of the asset in the bank's portfolio", ("boundary", "growth"), flip=False),
-        Mechanism("fundamentalist", "response to the gap between value and price", ("boundary", "growth", "cycle")),
+        Mechanism("fundamentalist", "response to the gap between value and price",
+                  ("boundary", "growth", "recovery", "cycle")),
         Mechanism("risk response", "exponent of the leverage policy", ("cycle",)),
         Mechanism("risk memory", "rate at which perceived risk forgets", ("cycle",)),
     )
@@ -72,7 +75,8 @@ class BaselCycle(Case):
                              weight=self.weight)
 
     def checks(self) -> dict[str, Check]:
-        return {"boundary": self.boundary, "growth": self.growth, "cycle": self.cycle}
+        return {"boundary": self.boundary, "growth": self.growth, "recovery": self.recovery,
+                "cycle": self.cycle}
 
     def boundary(self, run: Run) -> None:
         """Critical leverage from the numerical Jacobian of the whole map."""
@@ -115,6 +119,23 @@ class BaselCycle(Case):
             expected = swing_growth(system.at_leverage(share * critical))
             run.row(f"growth of a kick per step at {share:g} of the critical leverage", rate, expected, relative=0.15,
                     error=0.0, formula="ln of the modulus of the complex pair")
+
+    def recovery(self, run: Run) -> None:
+        """Slow return to value, once swings have died out, in the simulated map.
+
+        At constant leverage: under the Basel policy a push of 1e-4 already ends in the cycle, from a stable fixed point.
+        """
+        system = self._system(self.e_bar[len(self.e_bar) // 2], self.theta[0], 0.0)
+        leverage = CALM_SHARE * critical_in_theory(system)
+        there = mutated(system, run).at_leverage(leverage)
+        start = there.state()
+        start[PRICE] *= 1.0 + PUSH
+        first, last = SETTLED
+        price = orbit(there.row(), start, last + 1)[:, PRICE]
+        moves = np.abs(np.diff(price))
+        run.row(f"return to value per step at {CALM_SHARE:g} of the critical leverage",
+                math.log(moves[last] / moves[first]) / (last - first), return_rate(system.at_leverage(leverage)),
+                relative=0.05, error=0.0, formula="ln of the largest real eigenvalue below 1")
 
     def cycle(self, run: Run) -> None:
         """Period of the deterministic cycle and signs of the Lyapunov exponent, at the published values."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spirals.simulation.kernel import kernel
 
 __all__ = ["BankingSystem", "critical_by_jacobian", "critical_in_theory", "cubic_radius", "lyapunov", "orbit",
-           "swing_growth"]
+           "return_rate", "swing_growth"]
 
 Array = NDArray[np.float64]
 STATE = 6
@@ -159,6 +159,13 @@ def swing_growth(system: BankingSystem) -> float:
     values = eigenvalues_in_theory(system)
     swings = np.abs(values[np.abs(values.imag) > 1e-9])
     return math.log(float(swings.max())) if len(swings) else math.nan
+
+
+def return_rate(system: BankingSystem) -> float:
+    """Return the decay per step of the slow return to value, the logarithm of the largest real eigenvalue below 1."""
+    values = eigenvalues_in_theory(system)
+    slow = values.real[(np.abs(values.imag) <= 1e-9) & (values.real > 0.0) & (values.real < 1.0)]
+    return math.log(float(slow.max())) if len(slow) else math.nan
 
 
 def eigenvalues_in_theory(system: BankingSystem) -> NDArray[np.complex128]:

@@ -149,8 +149,8 @@ class FireSales(Case):
         returns = self._compare(run, "all rounds", ALL_ROUNDS, inverse @ sigma @ inverse.T,
                                 "(I - u w')^-1 Sigma (I - w u')^-1")
         quiet, loud = returns[:, 0] @ w, returns[:, 1] @ w
-        run.row("all rounds: portfolio loss over that of the shocks", loud.std() / quiet.std(), float(1.0 / (1.0 - w @ u)),
-                relative=COVARIANCE_BAND, error=0.0, formula="1 / (1 - w'u)")
+        run.row("all rounds: portfolio loss over that of the shocks", loud.std() / quiet.std(),
+                float(1.0 / (1.0 - w @ u)), relative=COVARIANCE_BAND, error=0.0, formula="1 / (1 - w'u)")
 
     def _compare(self, run: Run, word: str, rounds: int, expected: Array, formula: str) -> Array:
         """Add rows for volatilities and correlations; return the simulated returns."""

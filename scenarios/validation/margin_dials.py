@@ -43,7 +43,7 @@ class MarginDials(Case):
         Mechanism("elasticity", "of the rate to the volatility that the policy reads", ("step_response", "table")),
         Mechanism("buffer", "size of the buffer", ("buffer",), flip=False),
         Mechanism("speed", "largest rise per day", ("speed_limit",), flip=False),
-        Mechanism("stressed weight", "weight of the stressed rate", ("table",), flip=False),
+        Mechanism("stressed weight", "weight of the stressed rate", ("stressed", "table"), flip=False),
         Mechanism("floor", "level of the floor", ("table",), flip=False),
         Mechanism("multiplier", "standard deviations charged", ("table",), flip=False),
         Mechanism("breaches", "number of breaches that the test is told", ("coverage",), flip=False),
@@ -56,6 +56,8 @@ class MarginDials(Case):
     after_days: tuple[int, ...] = parameter((5, 10, 20), unit="days", low=1, high=1000)
     rise: float = parameter(3.0, above=1, high=20, help="peak over trough of the inner rate")
     buffer: float = parameter(0.25, low=0, high=2, help="size of the buffer")
+    stressed_weight: float = parameter(0.25, low=0, high=1)
+    stressed_ratio: float = parameter(4.0, above=0, high=20, help="stressed rate over the rate at the trough")
     speed: float = parameter(0.03, unit="per day", above=0, high=1)
     speed_days: tuple[int, ...] = parameter((1, 5, 10), unit="days", low=1, high=PATH_STEPS // 4)
     observations: tuple[int, ...] = parameter((250, 500, 1000, 250), low=20, high=100000)
@@ -72,7 +74,8 @@ class MarginDials(Case):
         return found
 
     def checks(self) -> dict[str, Check]:
-        return {"step_response": self.step_response, "buffer": self.buffer_law, "speed_limit": self.speed_limit,
+        return {"step_response": self.step_response, "buffer": self.buffer_law, "stressed": self.stressed,
+                "speed_limit": self.speed_limit,
                 "table": self.table, "coverage": self.coverage}
 
     def step_response(self, run: Run) -> None:
@@ -108,6 +111,17 @@ class MarginDials(Case):
         days = np.arange(len(inner))
         run.panel("Exhaustible buffer", "day", "rate",
                   Line.of("inner", days, inner), Line.of("charged", days, charged))
+
+    def stressed(self, run: Run) -> None:
+        """Rise of the charged rate when part of it is the rate of a stressed period."""
+        weight = self.stressed_weight * run.factor("stressed weight")
+        policy = StressedWeight(VolatilityScaled(multiplier=1.0), weight=weight,
+                                stressed_volatility=0.01 * self.stressed_ratio)
+        charged = rates_on_path(policy, 0.01 * np.array([1.0, self.rise]))
+        own = 1.0 - self.stressed_weight
+        share = own / (own + self.stressed_weight * self.stressed_ratio)
+        run.row("stressed weight: rise of the charged rate", peak_to_trough(charged) - 1.0, (self.rise - 1.0) * share,
+                relative=1e-9, error=0.0, formula="rise of M x (1 - w) M / ((1 - w) M + w S)")
 
     def speed_limit(self, run: Run) -> None:
         """Largest rise over n days of a rate that wants to jump far."""

@@ -38,7 +38,7 @@ def select_cases(
     for name in names:
         if name not in known:
             problems.add(f"unknown case{suggestion(name, known)}", allowed=", ".join(known), given=name)
-    wanted = [cls for name, cls in known.items() if not names or name in names]
+    wanted = [cls for name, cls in known.items() if not set(names) & set(known) or name in names]
     changes: dict[str, dict[str, Any]] = {}
     for text in overrides:
         override = parse_override(text, problems)
