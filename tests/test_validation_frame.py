@@ -66,7 +66,8 @@ def test_every_fault_is_told_at_once():
     found = problems(["dubling"], ["start=x", "nonsense", "doubling.strt=1", "table=2", "counts=[1.5]"])
     text = "\n".join(found)
     assert len(found) == 6
-    for part in ("did you mean 'doubling'", "a number", "malformed", "did you mean 'start'", "a table knows it", "a whole number, or several"):
+    for part in ("did you mean 'doubling'", "a number", "malformed", "did you mean 'start'", "a table knows it",
+                 "a whole number, or several"):
         assert part in text
 
 

@@ -123,7 +123,8 @@ class BaselCycle(Case):
     def recovery(self, run: Run) -> None:
         """Slow return to value, once swings have died out, in the simulated map.
 
-        At constant leverage: under the Basel policy a push of 1e-4 already ends in the cycle, from a stable fixed point.
+        At constant leverage: under the Basel policy a push of 1e-4 already ends in the cycle, though the
+        fixed point is stable.
         """
         system = self._system(self.e_bar[len(self.e_bar) // 2], self.theta[0], 0.0)
         leverage = CALM_SHARE * critical_in_theory(system)

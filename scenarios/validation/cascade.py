@@ -17,7 +17,7 @@ from spirals.simulation.randomness import generator
 __all__ = ["Cascade"]
 
 DENSITY = 10.0           # thresholds per unit of price; only density times impact and density times shock matter
-LARGEST = 10_000_000
+NEVER_SEEN = 40.0        # cascades are cut where their probability has fallen by exp(-40)
 EXPONENT_FROM, EXPONENT_TO = 100, 10_000
 NEAR_CRITICAL = 0.8
 REPLICATES = 20
@@ -56,9 +56,10 @@ class Cascade(Case):
     def _sizes(self, run: Run, n: float, purpose: str, runs: int) -> tuple[NDArray[np.int64], float]:
         """Return sizes and children of cascades, and the shock; mutated where the run says so."""
         density = DENSITY * run.factor("density")
+        largest = 1000 + int(NEVER_SEEN / (n - 1.0 - math.log(n)))   # reached by mutants above n = 1 only
         shock = self.theta / DENSITY * run.factor("shock")
         sizes = cascade_sizes(stream(run.seed, f"{purpose}.{n}"), density, n / DENSITY * run.factor("impact"),
-                              shock, runs, 0, LARGEST)
+                              shock, runs, 0, largest)
         return sizes, shock
 
     def amplification(self, run: Run) -> None:
@@ -159,7 +160,7 @@ class Cascade(Case):
         measured, errors = [], []
         for decay in self.decays:
             falls = ramp_falls(stream(run.seed, f"refill.{decay}"), DENSITY, impact, decay * run.factor("decay"),
-                               shock, 1.0, runs, LARGEST) / shock
+                               shock, 1.0, runs, int(50 * REFILL_THRESHOLDS)) / shock
             measured.append(float(falls.mean()))
             errors.append(float(falls.std(ddof=1)) / math.sqrt(runs))
             run.row(f"amplification with refill, kT = {decay:g}", measured[-1],
