@@ -19,7 +19,7 @@ from spirals.simulation.randomness import normal_quantile, uniform
 __all__ = ["Funds", "hill", "simulate"]
 
 FUNDS = 10
-SCAN = 0.002
+SCAN, FURTHEST = 0.002, 2000   # steps of the scan: a factor of 54 either way
 VALUE, SUPPLY, REVERSION, NOISE = 1.0, 1000.0, 0.99, 0.035
 OPENING_WEALTH, MEMORY, FLOW, BENCHMARK = 2.0, 0.1, 0.15, 0.005
 AGGRESSION, LEAST_WEALTH, ABSENT = 5.0, 0.1, 100
@@ -95,17 +95,19 @@ def excess(price, cash, units, money, present, most, aggression):
 
 @kernel
 def clear(last, cash, units, money, present, most, aggression):
-    """Return the first clearing price on the way from `last`."""
+    """Return the first clearing price on the way from `last`; NaN when there is none."""
     before = last
     short = excess(last, cash, units, money, present, most, aggression)
     sign = 1.0 if short > 0.0 else -1.0
     after, over = before, short
-    for _ in range(100_000):
+    for _ in range(FURTHEST):
         after = before * (1.0 + sign * SCAN)
         over = excess(after, cash, units, money, present, most, aggression)
         if over * sign <= 0.0:
             break
         before, short = after, over
+    if over * sign > 0.0:
+        return math.nan
     for _ in range(60):   # false position, with the stale end halved (Illinois)
         if short == over:
             break
@@ -123,10 +125,13 @@ def clear(last, cash, units, money, present, most, aggression):
 
 @kernel
 def run_market(key, steps, most, linked, aggression, flow, linkage, noise):
-    """Return prices, defaults per step, and mean leverage of the funds present per step."""
+    """Return prices, defaults per step, and mean leverage of the funds present per step.
+
+    Prices are NaN from where none clears the market.
+    """
     units, money = np.zeros(FUNDS), np.full(FUNDS, OPENING_WEALTH)
     performance, present = np.zeros(FUNDS), np.zeros(FUNDS, np.int64)   # steps until the fund is back, 0: there
-    prices, defaults, levered = np.empty(steps), np.zeros(steps), np.zeros(steps)
+    prices, defaults, levered = np.full(steps, np.nan), np.zeros(steps), np.zeros(steps)
     recent = np.zeros(TAU)
     log_cash = math.log(VALUE * SUPPLY)
     last = VALUE
@@ -138,6 +143,8 @@ def run_market(key, steps, most, linked, aggression, flow, linkage, noise):
             variance = max(recent.var(), 1e-12)
             limit = max(1.0, min(most, most * (REFERENCE_VARIANCE / variance) ** linkage))
         price = clear(last, math.exp(log_cash), units, money, present, limit, aggression)
+        if math.isnan(price):
+            break
         recent[step % TAU] = math.log(price / last)
         there = 0
         for fund in range(FUNDS):
@@ -171,7 +178,9 @@ def run_market(key, steps, most, linked, aggression, flow, linkage, noise):
 
 
 def hill(values: NDArray[np.float64], share: float = 0.01) -> float:
-    """Return Hill's tail index of the largest `share` of positive `values`."""
+    """Return Hill's tail index of the largest `share` of positive `values`; NaN for fewer than three of them."""
     count = int(share * len(values))
+    if count < 3:
+        return math.nan
     tail = np.sort(np.partition(values, len(values) - count - 1)[len(values) - count - 1 :])
     return float(1.0 / np.mean(np.log(tail[1:] / tail[0])))
