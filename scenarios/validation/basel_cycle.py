@@ -40,7 +40,7 @@ class BaselCycle(Case):
     """Basel leverage cycle: critical leverage, independence of the policy's exponent, period, Lyapunov signs."""
 
     name = "basel-cycle"
-    source = "theory.md 2: Aymanns, Caccioli, Farmer and Tan (2016); cubic derived from its map"
+    source = "Aymanns, Caccioli, Farmer and Tan (2016); cubic derived from its map"
     mechanisms = (
         Mechanism("theta", "speed at which the bank adjusts its balance sheet", ("boundary", "growth", "cycle")),
         Mechanism("eta", "speed at which equity returns to its target", ("boundary", "growth")),

@@ -31,7 +31,7 @@ class Cascade(Case):
     """Cascade law: size distribution, amplification, estimators of the branching ratio, tails by splitting, refill."""
 
     name = "cascade"
-    source = "theory.md 8: Consul and Jain (1973), Borel (1942); refill law of this project (model-notes.md 4)"
+    source = "Consul and Jain (1973), Borel (1942); refill law of this project"
     mechanisms = (
         Mechanism("impact", "price move per liquidation",
                   ("amplification", "distribution", "estimators", "exponent", "splitting", "refill")),

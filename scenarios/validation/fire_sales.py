@@ -67,7 +67,7 @@ class FireSales(Case):
     """Fire sales: endogenous volatility and correlation from the selling of one fund."""
 
     name = "fire-sales"
-    source = "theory.md 5: Cont and Wagalath (2013); fixed point derived"
+    source = "Cont and Wagalath (2013); fixed point derived"
     mechanisms = (
         Mechanism("intensity", "fraction sold per fraction lost", ("one_asset", "one_round", "all_rounds")),
         Mechanism("depth", "money per fraction of price", ("one_asset", "one_round", "all_rounds"), flip=False),

@@ -28,7 +28,7 @@ class LeverageTails(Case):
     """Leverage causes fat tails: Hill index, kurtosis, clustering, defaults, sign of a volatility-linked cap."""
 
     name = "leverage-tails"
-    source = "theory.md 1: Thurner, Farmer and Geanakoplos (2012), Quantitative Finance 12"
+    source = "Thurner, Farmer and Geanakoplos (2012), Quantitative Finance 12"
     mechanisms = (
         Mechanism("aggression", "funds' demand per mispricing", ("tails",)),
         Mechanism("leverage", "largest leverage", ("tails",), flip=False),

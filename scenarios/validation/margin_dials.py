@@ -37,7 +37,7 @@ class MarginDials(Case):
     """Margin dials: step response, buffer, speed limit, peak-to-trough of the tools, coverage tests."""
 
     name = "margin-dials"
-    source = "theory.md 4 and 9: RiskMetrics (1996); EMIR RTS 153/2013 Art. 28; Murphy et al. (2014); Kupiec (1995)"
+    source = "RiskMetrics (1996); EMIR RTS 153/2013 Art. 28; Murphy et al. (2014); Kupiec (1995)"
     mechanisms = (
         Mechanism("half-life", "of the volatility estimate", ("step_response",), flip=False),
         Mechanism("elasticity", "of the rate to the volatility that the policy reads", ("step_response", "table")),

@@ -30,7 +30,7 @@ class Multipliers(Case):
     """Margin and loss spirals: price moves per unit of lost wealth, by clearing price and through the order book."""
 
     name = "spiral-multipliers"
-    source = "theory.md 3: Brunnermeier and Pedersen (2009); gain of thresholds: model-notes.md 4"
+    source = "Brunnermeier and Pedersen (2009); gain of thresholds derived for this project"
     mechanisms = (
         Mechanism("margin slope", "response of margin to the price", ("clearing", "book", "divergence")),
         Mechanism("exposure", "units on which the speculators lose", ("clearing", "book")),
@@ -115,7 +115,7 @@ class Multipliers(Case):
             run.row("both less margin x loss, clearing price", measured["both"] - measured["margin only"]
                     * measured["loss only"], wanted["both"] - product, low=0.5 * (wanted["both"] - product),
                     formula="above 0: not multiplicative")
-        share = np.linspace(0.0, 0.98, 100) * self.k * self.margin
+        share = np.linspace(0.0, 0.9, 100) * self.k * self.margin
         run.panel("Amplification against feedback", "(x_0 - m' x_1) / k m", "dp / dp without spirals",
                   Line.of("law", share / (self.k * self.margin), 1.0 / (1.0 - share / (self.k * self.margin))),
                   Line.of("clearing price", [1.0 - 1.0 / value for value in wanted.values()], list(measured.values()),

@@ -35,7 +35,7 @@ class OrderBookLaws(Case):
     """Order book: queue races, zero-intelligence spreads, quotes and P&L of a market maker, square-root impact."""
 
     name = "order-book"
-    source = ("theory.md 6: Cont, Stoikov and Talreja (2010); Smith et al. (2003); Avellaneda and Stoikov (2008); "
+    source = ("Cont, Stoikov and Talreja (2010); Smith et al. (2003); Avellaneda and Stoikov (2008); "
               "Toth et al. (2011)")
     mechanisms = (
         Mechanism("race limits", "rate of limit orders at the best prices", ("races",), flip=False),
