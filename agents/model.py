@@ -23,6 +23,7 @@ from spirals.agents.user import called, load_agent_class
 from spirals.agents.user_agent import UserAgent, UserView
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.record import RunRecord
+from spirals.simulation.open_loop import ClosedLoop
 from spirals.simulation.simulation import Simulation
 from spirals.simulation.state import BACKGROUND_ROW, Kind
 
@@ -57,6 +58,8 @@ class SpiralModel(mesa.Model):
         Keep every trade.
     agent_data : bool
         Whether the DataCollector also keeps position, equity and leverage of every agent.
+    loop : ClosedLoop, optional
+        Edges of the feedback that are cut or taped, for attribution; closed by default.
 
     Attributes
     ----------
@@ -108,6 +111,7 @@ class SpiralModel(mesa.Model):
         collect_every: int = 1,
         trades: bool = False,
         agent_data: bool = False,
+        loop: ClosedLoop | None = None,
     ) -> None:
         number = seed_of(rng, seed)
         super().__init__(rng=number)
@@ -130,7 +134,7 @@ class SpiralModel(mesa.Model):
         self.atom = given.instruments[0].atom
         self._user_classes = [load_agent_class(group) for group in given.agents]
         self.datacollector = collector(collect_every, agent_data)
-        self.core = Simulation(given, self.population, number, trades=trades)
+        self.core = Simulation(given, self.population, number, trades=trades, loop=loop)
         self._create_agents()
         self.datacollector.collect(self)
 

@@ -10,9 +10,9 @@ from spirals.agents.population import Population
 from spirals.agents.rows import TRADER, TRADER_RULE
 from spirals.agents.setup import Setup
 from spirals.simulation.accounts.ledger import check_identities
-from spirals.simulation.contracts import Instrument
+from spirals.simulation.contracts import Instrument, contracts_of
 from spirals.simulation.engine import Engine
-from spirals.simulation.simulation import Simulation, contracts_of
+from spirals.simulation.simulation import Simulation
 from spirals.simulation.state import ACCOUNT, MARKET, ORDER, POSITION, REQUIREMENT
 
 BTC = Instrument()   # tick .5, lot .001, atom 1e-6: one lot at 10 000 is worth 10 quote, 10^7 atoms

@@ -141,6 +141,19 @@ class Market:
         """The step that the market stands at; 0 at the opening."""
         return int(self._feed["step"][0])
 
+    @property
+    def index_offset(self) -> NDArray[np.float64]:
+        """Permanent impact of the venue on the index [log price], shape (n_instruments,); live."""
+        return np.asarray(self._feed["offset"])
+
+    @index_offset.setter
+    def index_offset(self, offset: NDArray[np.float64]) -> None:
+        self._feed["offset"] = offset
+
+    def drive_index(self) -> None:
+        """From now on the index follows `index_offset` as it is set from outside, not the venue's quotes."""
+        self._rules["feedback_weight"] = 0.0
+
     def fields(self) -> dict[str, str | float]:
         """Return what every result states about prices: mark, volatility source and sampling, feedback."""
         seconds = self.step_seconds
