@@ -130,6 +130,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", metavar="DIR", help="folder for the table, a scenario with the depth, and a figure")
     verb.set_defaults(verb=verbs.fit_book)
 
+    verb = add("validate", parents=[common, json, change], help="theory against measurement, with bands")
+    verb.add_argument("cases", nargs="*", metavar="CASE", help="names of cases (default: all)")
+    verb.add_argument("--full", action="store_true", help="the long form instead of the quick one")
+    verb.add_argument("--mutations", action="store_true",
+                      help="change mechanisms of the models and show how small a change the checks notice")
+    verb.add_argument("--out", metavar="DIR", help="folder for the tables and a figure per case")
+    verb.set_defaults(verb=_validate)
+
     verb = add("bench", parents=[common, json], help="speed, with the plain reference beside it")
     verb.add_argument("--full", action="store_true", help="first compilation and the memory of a day as well")
     verb.set_defaults(verb=verbs.bench)
@@ -146,6 +154,12 @@ def _fit_event(options: argparse.Namespace) -> int:
     from spirals.scenarios.event_fit_verb import fit_event_verb
 
     return fit_event_verb(options)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from spirals.scenarios.validation.verb import validate
+
+    return validate(options)
 
 
 class _Version(argparse.Action):
