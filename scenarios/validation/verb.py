@@ -81,7 +81,7 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _write(folder: Path, results: Sequence[CaseResult], document: dict[str, Any], page: str) -> None:
-    from spirals.scenarios.command_verbs import _plain
+    from spirals.scenarios.command_support import plain
     from spirals.scenarios.figures_deconvolution import figure_bytes
     from spirals.scenarios.store import write_whole
     from spirals.scenarios.validation.output import case_figure
@@ -90,11 +90,11 @@ def _write(folder: Path, results: Sequence[CaseResult], document: dict[str, Any]
         write_whole(folder / f"{result.case.name}.svg", figure_bytes(case_figure(result)))
     write_whole(folder / "validation.md", f"{page.rstrip()}\n".encode())
     lasting = {key: value for key, value in document.items() if key != "seconds"}   # the same file every time
-    text = json.dumps(_plain(lasting), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(lasting), indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(folder / "validation.json", f"{text}\n".encode())
 
 
 def _print_document(document: dict[str, Any]) -> None:
-    from spirals.scenarios.command_verbs import _print_json
+    from spirals.scenarios.command_support import print_json
 
-    _print_json(document)
+    print_json(document)
