@@ -67,7 +67,7 @@ class Cell:
     maintenance : float
         Maintenance rate in calm times; the initial rate is twice that.
     half_life : float
-        [s] Of the volatility that the policy reads.
+        [s] Of the volatility that the policy reads, and with it makers and background: one estimate serves all.
     elasticity : float
         Of depth in volatility.
     more : tuple of str
