@@ -47,7 +47,9 @@ def run_inputs(
             return run_scenario(scenario, seed, **asked, progress=progress)
     owner = {"kind": "run", "name": inputs.name, "seed": seed, "twins": list(twins),
              "overrides": list(inputs.overrides)}
-    stated = {name: value for name, value in asked.items() if name != "twins" and value}
+    stated: dict[str, Any] = {"channels": list(channels or ()), "groups": [list(group) for group in groups],
+                              "causes": "all" if causes is None else list(causes)}
+    stated = {name: value for name, value in stated.items() if value}
     owner |= stated
     with Store(folder, owner, RUN_MANIFEST) as store:
         identity = run_id(inputs.tree, inputs.files(), seed, extra={"twins": list(twins), **stated})
