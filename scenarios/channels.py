@@ -35,8 +35,7 @@ def usable_channels(scenario: "Scenario") -> dict[str, str]:
 def usable_causes(scenario: "Scenario") -> dict[str, str]:
     """Return for every cause of forced flow why this scenario lacks it; "" where it can act."""
     people, engine = scenario.population, scenario.engine
-    aside = {name: "the engine keeps this cause away from the book"
-             for name in (*engine.shadow_causes, *engine.transfer_causes)}
+    aside = dict.fromkeys((*engine.shadow_causes, *engine.transfer_causes), "the engine keeps it away from the book")
     return {
         "liquidation": "" if engine.liquidation else "engine.liquidation is false",
         "call_response": "" if people.reduce > 0.0 else "population.reduce is 0",
