@@ -72,6 +72,7 @@ def _generations(axes: "Axes", family: Genealogy) -> None:
     for place, (count, ratio) in enumerate(zip(shown[1:9], ratios, strict=False), start=1):
         axes.annotate(f"{ratio:.2f}", xy=(place, count), xytext=(0, 3), textcoords="offset points", ha="center",
                       fontsize=7.5, color=INK)
+    axes.set_xticks(range(len(shown)))
     axes.set_xlabel("generation" + (f" (of {len(counts)})" if len(counts) > MAX_BARS else ""))
     axes.margins(y=0.12)
     axis_title(axes, "Liquidations by generation", "with the ratio")
