@@ -74,6 +74,8 @@ def _panel(panel: "Axes", found: Cells, totals: Mapping[str, Interval], names: S
             one, colour = levels[name], CHANNEL_COLOURS.get(name, GREY)
             value = one.estimate * scale.factor
             panel.barh(-row + offset, value, left=start, height=thick, color=colour, linewidth=0)
+            below = -row + offset - (offsets[0] - offsets[1])   # a thin line leads down to where the next begins
+            panel.plot([start + value] * 2, [-row + offset, below], color="#9aa3ab", linewidth=0.6, zorder=0.9)
             reach = np.array([one.low, one.high]) * scale.factor
             if np.isfinite(reach).all():
                 panel.plot(start + reach, [-row + offset] * 2, color=INK, linewidth=0.9, solid_capstyle="butt")
@@ -87,9 +89,10 @@ def _panel(panel: "Axes", found: Cells, totals: Mapping[str, Interval], names: S
 
 def _shocks(panel: "Axes", found: Cells, scale: Scale) -> None:
     """Write the level of the shock beside every cell: drawn, it would dwarf the rest."""
+    unit = {"log-%": " log-%", "million quote": " M", "billion quote": " B"}.get(scale.unit, "")
     for row, levels in enumerate(found.values()):
         text = format_number(levels["shock"].estimate * scale.factor)
-        panel.annotate(f"shock {text}", xy=(1.0, -row + 0.36), xycoords=("axes fraction", "data"), ha="right",
+        panel.annotate(f"shock {text}{unit}", xy=(1.0, -row + 0.36), xycoords=("axes fraction", "data"), ha="right",
                        va="center", fontsize=7.8, color=GREY)
 
 

@@ -104,7 +104,8 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
     channels = attributed_channels(manifest, done)
     if found is not None:
         sections = [Section("reading", "How to read this", policy_reading_body()),
-                    *policy_sections(found, main_outcomes(found, manifest.get("outcomes") or ()))]
+                    *policy_sections(found, main_outcomes(found, manifest.get("outcomes") or ())),
+                    *_shares(done, layout, channels), *_twin_pairing(done, layout)]
     else:
         sections = _results(done, layout, shown, channels) if len(done) and layout.lever else [_nothing(runs, layout)]
         sections = [Section("reading", "How to read this", reading_body(layout, shown)), *sections]
@@ -133,19 +134,25 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
     )
 
 
+def _shares(done: pd.DataFrame, layout: Layout, channels: Sequence[str]) -> list[Section]:
+    body = study_attribution_body(done, layout, channels) if channels else ""
+    return [Section("attribution", "What each channel added", body)] if body else []
+
+
+def _twin_pairing(done: pd.DataFrame, layout: Layout) -> list[Section]:
+    body = twin_pairing_body(done, layout) if len(done) else ""
+    return [Section("pairing", "What pairing with the twin bought", body)] if body else []
+
+
 def _results(done: pd.DataFrame, layout: Layout, shown: Sequence[str], channels: Sequence[str]) -> list[Section]:
-    shares = []
-    if channels:
-        shares = [Section("attribution", "What each channel added", study_attribution_body(done, layout, channels))]
-    pairs = twin_pairing_body(done, layout)
+    sections, pairs = _shares(done, layout, channels), twin_pairing_body(done, layout)
     if channels and not pd.api.types.is_numeric_dtype(done[layout.lever]):   # models side by side, no dose to compare
-        return [*shares, Section("pairing", "What pairing bought", pairs)]
+        return [*sections, *_twin_pairing(done, layout)]
     lever = lever_name(layout)
     measured = [name for name in EFFECTS if name in done] or list(shown[:3])
     effects = {name: cell_effects(done, layout, name, LEVEL) for name in measured}
     beside = [name for name in (PRICE_PAID, *shown) if name in done and name not in effects]
     overall = {name: overall_effect(done, layout, name, LEVEL) for name in (*effects, *dict.fromkeys(beside))}
-    sections = shares
     if not any(one.difference.n for found in effects.values() for one in found):
         effects = {}
         sections.append(Section("findings", "Findings", note(NOT_CROSSED, warning=True)))

@@ -1,6 +1,7 @@
 """Attribution in the report of a study: levels by cell, readings beside them, and what pairing bought."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -18,10 +19,13 @@ from spirals.scenarios.report_study_tables import LEVEL, amplification
 from spirals.simulation.measures.catalogue import COMPARED, unit_of
 from spirals.simulation.measures.intervals import Interval
 
-__all__ = ["FIGURED", "study_attribution_body", "study_cells_of", "twin_pairing_body"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURED", "cells_figure", "study_attribution_body", "study_cells_of", "twin_pairing_body"]
 
 FIGURED = ("drawdown_mark", "forced_notional")
-MAX_ROWS = 12
+MAX_ROWS, MAX_LISTED = 12, 30   # cells in the figure, and cells that are listed without being asked
 PAIRING = (
     "Run and twin T1 share their draws. The ratio is the variance of their difference with independent runs over its "
     "variance with paired ones, per cell: 1 means that pairing bought nothing, 10 that independent runs would have to "
@@ -45,12 +49,8 @@ def study_attribution_body(done: pd.DataFrame, layout: Layout, channels: Sequenc
     found = study_cells_of(done, layout)
     parts = []
     if len(found) <= MAX_ROWS:
-        levels = {outcome: {label: level_intervals(part, outcome, channels, LEVEL) for label, part in found}
-                  for outcome in FIGURED}
-        totals = {outcome: {label: spiral_total(part, outcome, channels, LEVEL) for label, part in found}
-                  for outcome in FIGURED}
         parts.append(figure(
-            to_svg(attribution_figure(levels, totals, channels)), "What each channel added to the shock.",
+            to_svg(cells_figure(found, channels)), "What each channel added to the shock.",
             "Means over replications; each bar begins where the one before ended. Lines: 95 % Student intervals, "
             "paired by replication. Diamond: everything but the shock.", "Attribution by channel over cells"))
     parts.append(paragraph(CONVENTION))
@@ -62,6 +62,15 @@ def study_attribution_body(done: pd.DataFrame, layout: Layout, channels: Sequenc
                     paragraph(READINGS), readings])
 
 
+def cells_figure(found: Sequence[tuple[str, pd.DataFrame]], channels: Sequence[str]) -> "Figure":
+    """Return the figure over cells: means by channel with paired intervals over replications."""
+    levels = {outcome: {label: level_intervals(part, outcome, channels, LEVEL) for label, part in found}
+              for outcome in FIGURED}
+    totals = {outcome: {label: spiral_total(part, outcome, channels, LEVEL) for label, part in found}
+              for outcome in FIGURED}
+    return attribution_figure(levels, totals, channels)
+
+
 def twin_pairing_body(done: pd.DataFrame, layout: Layout) -> str:
     """Return the table of variance ratios of run and twin, by cell and outcome; "" without a twin."""
     found = [(label, part, twin_pairing(part)) for label, part in study_cells_of(done, layout)]
@@ -71,8 +80,9 @@ def twin_pairing_body(done: pd.DataFrame, layout: Layout) -> str:
     rows = [(label, format_number(amplification(part).estimate),
              *(format_number(ratios.get(name, float("nan")), 2) for name in names)) for label, part, ratios in found]
     headers = ("Cell", "Amplification\nratio of means", *map(plain_name, names))
+    body = table(headers, rows, numeric=range(1, len(headers)))
     return ("<h3>Run against twin T1, by regime</h3>" + paragraph(PAIRING)
-            + table(headers, rows, numeric=range(1, len(headers))))
+            + (body if len(rows) <= MAX_LISTED else details(f"All {len(rows)} cells", body)))
 
 
 def _levels(found: Sequence[tuple[str, pd.DataFrame]], outcome: str, channels: Sequence[str]) -> str:
