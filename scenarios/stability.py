@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["PROBES", "stability_along"]
 
-PROBES = 16                  # points along the path
+PROBES = 20                  # points along the path
 SHARE = 0.005                # [fraction] of the opening open interest that the probe sells
 SECONDS, HORIZON = 10.0, 60.0
-BRANCHES = 4
+BRANCHES = 6
 
 
 def stability_along(scenario: "Scenario", seed: int = 0) -> dict[str, Any]:
