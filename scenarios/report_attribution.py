@@ -1,10 +1,11 @@
 """Attribution in the report of a run: levels, readings beside the Shapley values, and the two spirals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from spirals.scenarios.report_html import escape, paragraph, table
-from spirals.scenarios.report_numbers import format_outcome, plain_name
+from spirals.scenarios.report_numbers import display_scale, format_number, plain_name
+from spirals.simulation.measures.catalogue import unit_of
 
 __all__ = ["CHANNEL_MEANINGS", "attribution_body", "spelled"]
 
@@ -61,11 +62,9 @@ def attribution_body(run: Mapping[str, Any]) -> str:
         parts += [_readings(name, detail[name]) for name in names]
     spirals = {name: one["spirals"] for name, one in detail.items() if one.get("spirals")}
     if spirals:
-        rows = [(plain_name(name), *(format_outcome(name, found[key]) for key in ("loss", "margin", "interaction",
-                                                                                "both")))
-                for name, found in spirals.items()]
-        parts += ["<h3>Loss spiral and margin spiral</h3>", paragraph(SPIRALS),
-                  table(("Outcome", "Loss spiral", "Margin spiral", "Interaction", "Both"), rows, numeric=range(1, 5))]
+        words = {"loss": "loss_spiral", "margin": "margin_spiral", "interaction": "interaction", "both": "both"}
+        renamed = {name: {words[key]: value for key, value in found.items()} for name, found in spirals.items()}
+        parts += ["<h3>Loss spiral and margin spiral</h3>", _levels(renamed, SPIRALS)]
     groups = {name: one["owen"] for name, one in detail.items() if one.get("owen")}
     if groups:
         parts += ["<h3>Owen values of the groups that were asked for</h3>", _levels(groups, "")]
@@ -77,9 +76,19 @@ def attribution_body(run: Mapping[str, Any]) -> str:
 def _levels(levels: Mapping[str, Mapping[str, float]], caption: str) -> str:
     """Return one row per outcome, one column per level."""
     columns = list(dict.fromkeys(name for found in levels.values() for name in found))
-    rows = [(plain_name(outcome), *(format_outcome(outcome, found.get(name)) if name in found else ""
-                                    for name in columns)) for outcome, found in levels.items()]
-    return table(("Outcome", *map(spelled, columns)), rows, numeric=range(1, len(columns) + 1), caption=caption)
+    rows = []
+    for outcome, found in levels.items():
+        title, shown = _shown(outcome, found.values())
+        rows.append((title, *(shown(found[name]) if name in found else "" for name in columns)))
+    return (paragraph(caption) if caption else "") + table(
+        ("Outcome", *map(spelled, columns)), rows, numeric=range(1, len(columns) + 1))
+
+
+def _shown(outcome: str, values: Iterable[float]) -> tuple[str, Callable[[float], str]]:
+    """Return the title of an outcome with the unit of all its values, and how a value is shown in it."""
+    scale = display_scale(unit_of(outcome), list(values))
+    title = f"{plain_name(outcome)} [{scale.unit}]" if scale.unit else plain_name(outcome)
+    return title, lambda value: format_number(value * scale.factor)
 
 
 def _meanings(levels: Mapping[str, Mapping[str, float]]) -> str:
@@ -90,16 +99,17 @@ def _meanings(levels: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _readings(outcome: str, detail: Mapping[str, Any]) -> str:
+    title, shown = _shown(outcome, [*detail["first_in"].values(), *detail["last_out"].values()])
     rows: list[Sequence[object]] = []
     for channel, value in detail["shapley"].items():
-        first, last = (format_outcome(outcome, detail[key][channel]) for key in ("first_in", "last_out"))
-        shown = format_outcome(outcome, value)
+        middle = shown(value)
         if channel in detail.get("interval", {}):
             low, high = detail["interval"][channel]
-            shown += f" [{format_outcome(outcome, low)}, {format_outcome(outcome, high)}]"
-        pairs = [f"{spelled(other)}: {format_outcome(outcome, found)}"
+            middle += f" [{shown(low)}, {shown(high)}]"
+        pairs = [f"{spelled(other)} {shown(found)}"
                  for pair, found in detail["interaction"].items() if channel in pair.split("+")
                  for other in pair.split("+") if other != channel]
-        rows.append((spelled(channel), first, shown, last, "; ".join(pairs)))
+        first, last = (shown(detail[key][channel]) for key in ("first_in", "last_out"))
+        rows.append((spelled(channel), first, middle, last, "; ".join(pairs)))
     return table(("Channel", "First in", "Shapley", "Last out", "Interaction with"), rows, numeric=(1, 2, 3),
-                 caption=plain_name(outcome))
+                 caption=title)

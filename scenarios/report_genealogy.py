@@ -116,7 +116,7 @@ def stability_body(stability: Mapping[str, Any], steps: pd.DataFrame, opening_se
         return note("No probe was made: the run is too short or nobody holds a position.")
     peak = _peak(steps)
     before = rows[rows["seconds"] < peak]
-    lowest = before.loc[before["margin"].idxmin()] if len(before) else None
+    lowest = before.iloc[int(before["margin"].to_numpy(float).argmin())] if len(before) else None
     text = (f"Probe: {_probe_words(stability)}. Margin = 1 − n of the open loop, n the forced flow of the first "
             "generation per unit sold; at zero a sale sets off a sale of its own size. ")
     text += (f"Before the busiest minute of forced flow ({peak / 60.0:.0f} min after the opening) it was lowest at "
