@@ -23,6 +23,7 @@ __all__ = ["attributed_run"]
 def attributed_run(
     scenario: "Scenario", seed: int, twins: Sequence[str], channels: Sequence[str] | None,
     causes: Sequence[str] | None, groups: Sequence[Sequence[str]], progress: bool,
+    trace: bool = True,
 ) -> RunResult:
     """Run a scenario and its twins, share the outcomes out, and trace the liquidations.
 
@@ -30,6 +31,8 @@ def attributed_run(
     ----------
     scenario, seed, twins, channels, causes, groups, progress
         As of :func:`~spirals.scenarios.one_run.run_scenario`; twin T1 is run in any case.
+    trace : bool
+        Whether to trace the liquidations as well, which takes about as long as a run.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def attributed_run(
     log, tape = PhaseLog(), Taping()
     runs = 1 + len(twins) + extra_runs(len(channels)) + (extra_runs(len(causes)) if causes else 0)
     with progress_bar(scenario.steps * runs, 0, "step", progress) as advance:
-        run = finished_core(scenario, seed, advance, trades=True, loop=log)
+        run = finished_core(scenario, seed, advance, **({"trades": True, "loop": log} if trace else {}))
         own = run.record()
         records: dict[str, RunRecord] = {}
         for name in twins:
@@ -63,4 +66,4 @@ def attributed_run(
     measured = outcomes(own, records)
     levels = shares.levels() if shares is not None else attribution(measured)
     return RunResult(scenario.name, seed, own.stop_reason, measured, levels, own, records, shares, by_cause,
-                     family(run, log, records["T1"], tape.tape))
+                     family(run, log, records["T1"], tape.tape) if trace else None)

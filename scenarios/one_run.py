@@ -201,13 +201,18 @@ def run_cell(task: dict[str, Any]) -> dict[str, Any]:
         ``stop_reason`` and every outcome; with channels also the columns of
         :func:`~spirals.scenarios.attribution_columns.columns_of`.
     """
+    from spirals.scenarios.attributed_run import attributed_run
     from spirals.scenarios.attribution_columns import columns_of
     from spirals.scenarios.loader import Inputs, build_scenario
 
     scenario = build_scenario(Inputs(task["inputs"]))
     if task.get("path"):
         scenario = _on_path(scenario, Path(task["path"]))
-    result = run_scenario(scenario, task["seed"], twins=task["twins"], channels=tuple(task.get("attribution", ())))
+    channels = tuple(task.get("attribution", ()))
+    if channels:
+        result = attributed_run(scenario, task["seed"], task["twins"], channels, (), (), False, trace=False)
+    else:
+        result = run_scenario(scenario, task["seed"], twins=task["twins"])
     if task["tables"]:
         found = result.tables()
         for name in task["tables"]:
