@@ -33,7 +33,7 @@ from spirals.simulation.open_loop import ClosedLoop
 if TYPE_CHECKING:
     from spirals.simulation.simulation import Simulation
 
-__all__ = ["RESPONSES", "Probe", "Response", "probe_state", "stability_path"]
+__all__ = ["RESPONSES", "Probe", "Response", "open_loop_gain", "probe_state", "series", "stability_path"]
 
 RESPONSES = {
     "mark": "log price", "mid": "log price", "initial_rate": "fraction of notional",
@@ -117,9 +117,7 @@ class _Probing(ClosedLoop):
 
     def advanced(self, step: int) -> MarketState:
         if step <= self.last:
-            flow = self.market.flow_notional.copy()
-            flow[0] += self.per_step
-            self.market.flow_notional = flow
+            self.market.add_flow(0, self.per_step)
         return self.market.state
 
 
@@ -137,12 +135,7 @@ def probe_state(core: "Simulation", probe: Probe) -> Response:
     InputError
         Parameters out of range, or a run that is at its end.
     """
-    problems = probe.problems()
-    if core.step_index >= core.n_steps:
-        problems.append("the run is at its end: nothing can be probed")
-    if problems:
-        raise InputError(problems)
-    steps = min(max(1, round(probe.horizon_seconds / core.step_seconds)), core.n_steps - core.step_index)
+    steps = _horizon(core, probe)
     worker = fork(core)
     closed, opened, paths = [], [], []
     for branch in range(1, probe.branches + 1):
@@ -155,6 +148,39 @@ def probe_state(core: "Simulation", probe: Probe) -> Response:
     mean = {name: np.asarray(np.mean([path[name] for path in paths], axis=0), np.float64) for name in RESPONSES}
     seconds = np.arange(1, steps + 1, dtype=np.float64) * core.step_seconds
     return Response(core.step_index, seconds, mean, mean_interval(np.array(closed)), mean_interval(np.array(opened)))
+
+
+def open_loop_gain(core: "Simulation", probe: Probe, worker: "Simulation | None" = None) -> Interval:
+    """Return the branching ratio of the open loop alone, at half the cost of :func:`probe_state`.
+
+    Parameters
+    ----------
+    core : Simulation
+    probe : Probe
+    worker : Simulation, optional
+        A fork of the same run to work in; a fresh one by default.
+
+    Raises
+    ------
+    InputError
+        As :func:`probe_state`.
+    """
+    steps = _horizon(core, probe)
+    worker = fork(core) if worker is None else worker
+    engine = _beside_book(core)
+    forced = [_difference(core, worker, core.branch * BRANCHES + branch, probe, steps, engine)["forced"][-1]
+              for branch in range(1, probe.branches + 1)]
+    return mean_interval(np.array(forced) / probe.size)
+
+
+def _horizon(core: "Simulation", probe: Probe) -> int:
+    """Return the steps up to the horizon of a probe that can be made; raises InputError for one that cannot."""
+    problems = probe.problems()
+    if core.step_index >= core.n_steps:
+        problems.append("the run is at its end: nothing can be probed")
+    if problems:
+        raise InputError(problems)
+    return min(max(1, round(probe.horizon_seconds / core.step_seconds)), core.n_steps - core.step_index)
 
 
 def _difference(
@@ -210,5 +236,5 @@ def stability_path(core: "Simulation", probe: Probe, every_seconds: float) -> li
 
 
 def series(responses: Sequence[Response]) -> NDArray[np.float64]:
-    """Return step, open-loop n, closed-loop n, one row per response."""
+    """Return step, open-loop n, closed-loop n, one row per response, shape (n, 3)."""
     return np.array([[one.step, one.opened.estimate, one.closed.estimate] for one in responses])

@@ -11,7 +11,7 @@ from spirals.simulation.errors import InputError
 from spirals.simulation.kernel import kernel
 from spirals.simulation.market.feed_state import FEED_RULES, FEED_STATE
 from spirals.simulation.market.funding import FUNDING_KINDS, Funding, pay_funding, sample_premium
-from spirals.simulation.market.outside_world import SECONDS_PER_DAY, OutsidePath, OutsideWorld
+from spirals.simulation.market.outside_world import SECONDS_PER_DAY, Forks, OutsidePath, OutsideWorld
 from spirals.simulation.market.price_feed import (
     MARKS,
     PriceFeed,
@@ -99,7 +99,8 @@ class Market:
     ) -> None:
         self.price_feed, self.volatility, self.funding = price_feed, volatility, funding
         self.outside_world, self.shocks = outside_world, drawn_shocks(shocks, seed)
-        self.n_steps, self.step_seconds = n_steps, step_seconds
+        self.n_steps, self.step_seconds, self.seed = n_steps, step_seconds, seed
+        self.forks: Forks = ()
         self.path = self._path(instruments, seed, frozen_inputs)
         known = self.path.opening_seconds
         self.opening_seconds = opening_seconds if known is None else known
@@ -123,9 +124,15 @@ class Market:
             raise ValueError(f"steps go one by one up to {self.n_steps}: at {self.step}, asked for {step}")
         self.state.step = step
         self.funding_due = due > 0
-        if self._scripted:
+        if self._scripted or self._probed:
             self._read_schedule(step)
         return self.state
+
+    def add_flow(self, instrument: int, notional: float) -> None:
+        """Add market orders [quote, buys positive] to the scripted ones of this step, and of no other."""
+        flow = self.flow_notional.copy()
+        flow[instrument] += notional
+        self.flow_notional, self._probed = flow, True
 
     def remark(self) -> None:
         """Recompute the mark from the current mid and last price; time, basis and volatility stand still."""
@@ -156,6 +163,24 @@ class Market:
         """From now on the index follows `index_offset` as it is set from outside, not the venue's quotes."""
         self._rules["feedback_weight"] = 0.0
 
+    def redraw(self, forks: Forks) -> None:
+        """Take the outside path whose noise is drawn anew after each of `forks`; price shocks stay as they are.
+
+        Raises
+        ------
+        InputError
+            An outside world without noise of its own, such as recorded prices.
+        """
+        if forks == self.forks:
+            return
+        world, n = self.outside_world, len(self.record)
+        path = world.forked_path(self.n_steps, self.step_seconds, n, self.seed, forks)
+        if path is None:
+            raise InputError([f"outside_world must draw its noise step by step to be drawn anew after a fork, was "
+                              f"{type(world).__name__}"])
+        self.forks, self.path = forks, apply_price_shocks(path, self.shocks)
+        self._price = self.path.price
+
     def fields(self) -> dict[str, str | float]:
         """Return what every result states about prices: mark, volatility source and sampling, feedback."""
         seconds = self.step_seconds
@@ -174,16 +199,20 @@ class Market:
         }
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the complete state by name: live references."""
-        return {
+        """Return the complete state by name: live references; `forks` (n, 2) only after a redraw."""
+        found: dict[str, NDArray[Any]] = {
             "record": self.record,
             "feed": self._feed,
             "index_history": self._history,
             "volatility_window": self._window,
         }
+        if self.forks:
+            found["forks"] = np.array(self.forks, np.int64)
+        return found
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take over the state of `arrays` (as from :meth:`arrays`) by copying it into the own arrays."""
+        self.redraw(tuple((int(step), int(branch)) for step, branch in arrays.get("forks", ())))
         for name, array in self.arrays().items():
             array[...] = arrays[name]
         self.state.step = self.step
@@ -275,6 +304,7 @@ class Market:
         depth, flow = self._schedule.depth_factor, self._schedule.flow_notional
         self.depth_factor = depth[min(step, len(depth) - 1)]
         self.flow_notional = flow[min(step, len(flow) - 1)]
+        self._probed = False
 
 
 @kernel
