@@ -38,15 +38,17 @@ def _add_critical(add: Any, parents: list[argparse.ArgumentParser]) -> None:
 
 
 def _add_tail(add: Any, parents: list[argparse.ArgumentParser]) -> None:
-    verb = add("tail", parents=parents, help="probability of a rare outcome, by splitting, with its cost beside plain runs")
+    verb = add("tail", parents=parents, help="probability of a rare outcome by splitting, beside plain runs")
     verb.add_argument("scenario", metavar="SCENARIO", help="name of the catalogue, or a TOML file")
     verb.add_argument("--score", metavar="OUTCOME", default="bad_debt_gross",
-                      help="bad_debt_gross (default), drawdown_mark, run_up_mark, forced_notional, margin_calls, fund_draw")
+                      help="bad_debt_gross (default), drawdown_mark, run_up_mark, forced_notional, margin_calls or "
+                      "fund_draw")
     verb.add_argument("--level", metavar="X", required=True, help="the event: the score reaches X, in its unit")
     verb.add_argument("--guide", metavar="OUTCOME", default="",
                       help="another score, which ranks runs while the first is still zero")
     verb.add_argument("--particles", metavar="N", default="100", help="runs of one population (default 100)")
-    verb.add_argument("--replications", metavar="N", default="10", help="populations; they give the interval (default 10)")
+    verb.add_argument("--replications", metavar="N", default="10",
+                      help="populations; they give the interval (default 10)")
     verb.add_argument("--every", metavar="SECONDS", default="10", help="between two looks at the score (default 10)")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
     verb.add_argument("--out", metavar="DIR", help="folder for tail.json")

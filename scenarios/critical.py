@@ -7,6 +7,7 @@ that large to the first at which it must be.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,8 +49,8 @@ class CriticalQuestion:
 
     def problems(self) -> list[str]:
         """Return every fault."""
-        found = [f"{name} must lie between 0 and 1, was {getattr(self, name)!r}" for name in ("probability", "resolution")
-                 if not 0.0 < getattr(self, name) < 1.0]
+        found = [f"{name} must lie between 0 and 1, was {getattr(self, name)!r}"
+                 for name in ("probability", "resolution") if not 0.0 < getattr(self, name) < 1.0]
         if not math.isfinite(self.tolerance):
             found.append(f"tolerance must be a number, was {self.tolerance!r}")
         if self.points < 3:
@@ -109,7 +110,11 @@ class Critical:
 
 
 def wilson_interval(successes: int, n: int) -> Interval:
-    """Return a share with its interval of 95 % after Wilson (1927), Journal of the American Statistical Association 22."""
+    """Return a share with its interval of 95 % after Wilson.
+
+    Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference", Journal of the American
+    Statistical Association 22.
+    """
     share, z2 = successes / n, NORMAL_QUANTILE**2
     centre = (share + z2 / (2 * n)) / (1.0 + z2 / n)
     half = NORMAL_QUANTILE / (1.0 + z2 / n) * math.sqrt(share * (1.0 - share) / n + z2 / (4.0 * n * n))
@@ -217,7 +222,7 @@ def _crossings(curve: Curve, places: list[float]) -> tuple[float, ...]:
 
 def _falls(curve: Curve, places: list[float]) -> tuple[tuple[float, float], ...]:
     found = []
-    for first, second in zip(places[:-1], places[1:], strict=True):
+    for first, second in itertools.pairwise(places):
         if paired_difference(curve.points[second], curve.points[first]).high < 0.0:
             found.append((curve.lever.at(first), curve.lever.at(second)))
     return tuple(found)

@@ -39,7 +39,8 @@ def critical_verb(options: argparse.Namespace) -> int:
         losses = scenario_losses(options.scenario, lever, options.loss, overrides=tuple(options.set),
                                  replications=replications, seed=seed, told=told)
         found = critical_shock(lever, losses, question)
-    document = critical_document(options.scenario, options.set, lever, options.loss, question, found, replications, seed)
+    document = critical_document(options.scenario, options.set, lever, options.loss, question, found)
+    document |= {"replications": replications, "seed": seed, "runs": found.evaluations * replications}
     if options.out:
         _write(Path(options.out), document, found)
     if options.json:
@@ -60,7 +61,6 @@ def check_measure(option: str, name: str) -> None:
 
 def critical_document(
     scenario: str, overrides: list[str], lever: LeverRange, loss: str, question: CriticalQuestion, found: Critical,
-    replications: int, seed: int,
 ) -> dict[str, Any]:
     """Return everything as plain data."""
     curve = [{"shock": point.value, "scanned": point.scanned, "loss": point.loss.estimate, "loss_low": point.loss.low,
@@ -68,10 +68,10 @@ def critical_document(
               "probability_low": point.exceeds.low, "probability_high": point.exceeds.high} for point in found.curve]
     return {
         "scenario": scenario, "overrides": list(overrides), "shock": lever.path, "range": [lever.low, lever.high],
-        "loss": loss, "unit": unit_of(loss), **dataclasses.asdict(question), "replications": replications, "seed": seed,
+        "loss": loss, "unit": unit_of(loss), **dataclasses.asdict(question),
         "critical": {"estimate": found.estimate, "low": found.low, "high": found.high},
         "crossings": list(found.crossings), "falls": [list(pair) for pair in found.falls],
-        "runs": found.evaluations * replications, "curve": curve,
+        "curve": curve,
     }
 
 
@@ -84,8 +84,8 @@ def critical_text(document: dict[str, Any]) -> str:
         share = _shown(Interval(row["probability"], row["probability_low"], row["probability_high"], math.nan, 0))
         lines.append(f"{row['shock']:12.6g} {loss:>34s} {share:>24s}{'' if row['scanned'] else '  bisection'}")
     high = "beyond the range" if math.isnan(critical["high"]) else f"{critical['high']:.6g}"
-    lines.append(f"\ncritical shock: {document['shock']} = {critical['estimate']:.6g} [{critical['low']:.6g}, {high}]: the "
-                 f"smallest at which P({document['loss']} > {document['tolerance']:g} {unit}) reaches "
+    lines.append(f"\ncritical shock: {document['shock']} = {critical['estimate']:.6g} [{critical['low']:.6g}, {high}]: "
+                 f"the smallest at which P({document['loss']} > {document['tolerance']:g} {unit}) reaches "
                  f"{document['probability']:g}; {document['replications']} seeds per shock, {document['runs']} runs")
     if len(document["crossings"]) > 1:
         places = ", ".join(f"{value:.6g}" for value in document["crossings"])

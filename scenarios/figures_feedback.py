@@ -50,7 +50,7 @@ def map_figure(found: StabilityMap) -> "Figure":
     from matplotlib.colors import TwoSlopeNorm
     from matplotlib.patches import Rectangle
 
-    level, fine = BOUNDARIES[found.question.quantity], found.fine
+    level = BOUNDARIES[found.question.quantity]
     means = [sum(found.points[corner].estimate for corner in square.corners) / 4.0 for square in found.squares]
     reach = max(*(abs(mean - level) for mean in means), 1e-9)
     norm = TwoSlopeNorm(level, level - reach, level + reach)
@@ -76,5 +76,5 @@ def map_figure(found: StabilityMap) -> "Figure":
         bar = figure.colorbar(matplotlib.cm.ScalarMappable(norm, colours), ax=panel, shrink=0.9, pad=0.02)
         bar.outline.set_visible(False)
         axis_title(panel, f"Stability map: {found.question.quantity}",
-                   f"{QUANTITIES[found.question.quantity]}; line: {level:g}, cut {fine // found.question.cells} x finer")
+                   f"{QUANTITIES[found.question.quantity]}; line: {level:g}")
     return figure

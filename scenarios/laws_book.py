@@ -97,7 +97,8 @@ class LadderMarket:
         longs = slice(FIRST_ROW, self.outsider)
         accounts, positions = simulation.accounts, simulation.positions
         accounts["kind"][longs], accounts["margined"][longs] = Kind.TRADER, 1
-        money = -self.side * self.lots * value * (OPENING_TICKS - self.thresholds * (1.0 + self.side * self.maintenance))
+        due = self.thresholds * (1.0 + self.side * self.maintenance)
+        money = -self.side * self.lots * value * (OPENING_TICKS - due)
         accounts["cash"][longs] = accounts["deposits"][longs] = np.rint(money).astype(np.int64)
         positions["lots"][longs, 0] = -self.side * self.lots
         positions["cost"][longs, 0] = -self.side * self.lots * OPENING_TICKS * value

@@ -62,7 +62,7 @@ def _problems(share: float, horizon: float, at: float, end: float) -> list[str]:
     found = [f"bad number in {name}; allowed: above 0; given: {value:g}"
              for name, value in (("--probe", share), ("--horizon", horizon)) if not value > 0.0]
     if not 0.0 < at < end:
-        found.append(f"bad number in --at; allowed: above 0 and below {end:g} s, the end of the scenario; given: {at:g}")
+        found.append(f"bad number in --at; allowed: above 0, below {end:g} s (the end of the scenario); given: {at:g}")
     return found
 
 
@@ -102,8 +102,8 @@ def map_text(document: dict[str, Any]) -> str:
     """Return the answer in a few lines."""
     values = [point["value"] for point in document["points"]]
     unstable = sum(value >= document["boundary_at"] for value in values)
-    lines = [f"{document['quantity']} of {document['scenario']} over {document['x']} and {document['y']}: {len(values)} "
-             f"points, from {min(values):.3g} to {max(values):.3g}; {unstable} at or above {document['boundary_at']:g}"]
+    lines = [f"{document['quantity']} of {document['scenario']} over {document['x']} and {document['y']}: "
+             f"{len(values)} points, from {min(values):.3g} to {max(values):.3g}; {unstable} at or above {document['boundary_at']:g}"]
     if not document["boundary"]:
         side = "unstable" if unstable else "stable"
         lines.append(f"no boundary within the ranges: {side} everywhere")

@@ -82,6 +82,6 @@ def tail_text(document: dict[str, Any]) -> str:
         document["verdict"],
     ]
     if not document["redrawn"]:
-        lines.append("the outside path has no noise of its own and was not drawn anew: the tail is that over seeds, with "
-                     "forks that differ in the venue's own noise only")
+        lines.append("the outside path has no noise of its own and was not drawn anew: forks differ in the venue's own "
+                     "noise only")
     return "\n".join(lines).replace("nan%", "n/a").replace("nan", "n/a")

@@ -76,7 +76,7 @@ class Recorder:
         self.trade_steps.append((step, len(trades)))
 
     def forget(self, step: int) -> None:
-        """Void the rows of later steps than `step`, and all tables: what follows belongs to another course of events."""
+        """Void the rows of steps after `step`, and all tables: what follows is another course of events."""
         self.steps[step + 1:] = 0
         self.totals[step + 1:] = 0
         for table in (self.calls, self.liquidations, self.adl, self.trades):

@@ -10,7 +10,7 @@ from spirals.simulation.errors import InputError
 
 
 def planted(noise, runs=60, seed=3):
-    """Runs of ten looks, one a minute; every other run has a cascade at 600 s. `perfect` knows the time that is left."""
+    """Nine looks a run, one a minute; every other run has a cascade at 600 s. `perfect` knows the time left."""
     rng = np.random.Generator(np.random.Philox(key=seed))
     run = np.repeat(np.arange(runs), 9)
     seconds = np.tile(np.arange(1, 10) * 60.0, runs)

@@ -33,7 +33,8 @@ def test_the_boundary_of_a_plane_is_its_line():
 
 def test_a_curved_boundary_is_met_the_better_the_more_often_its_squares_are_cut():
     def error(refinements):
-        found = stability_map(X, Y, lambda x, y: exact(4.0 * (x * x + y * y)), MapQuestion(cells=3, refinements=refinements))
+        question = MapQuestion(cells=3, refinements=refinements)
+        found = stability_map(X, Y, lambda x, y: exact(4.0 * (x * x + y * y)), question)
         return max(abs(math.hypot(*end) - 0.5) for ends in found.boundary for end in ends)
 
     assert error(3) < 0.1 * error(0)
@@ -79,6 +80,7 @@ def test_the_command_writes_tables_and_a_figure(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert len(found["points"]) >= 4 and found["at_seconds"] == 360.0
     assert {path.name for path in tmp_path.iterdir()} == {"map.csv", "boundary.csv", "map.svg", "map.json"}
-    assert main(["map", "flash-crash", "--x", "q=0:1", "--y", "margin.pi", "--cells", "0", "--at", "x", "--out", "o"]) == 2
+    wrong = ["--x", "q=0:1", "--y", "margin.pi", "--cells", "0", "--at", "x"]
+    assert main(["map", "flash-crash", *wrong, "--out", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert all(word in said for word in ("--x", "--y", "--cells", "--at"))

@@ -81,11 +81,12 @@ class ClusteredVolatility(OutsideWorld):
     ) -> OutsidePath:
         opening = per_instrument("ClusteredVolatility.price", self.price, n_instruments)
         price = np.empty((n_steps + 1, n_instruments))
+        keys = row_keys(seed, "outside.diffusion", n_steps + 1, forks)
         days = step_seconds / SECONDS_PER_DAY
         scale = self.jump_deviation / math.sqrt(2.0)
         compensation = self.intensity * days * (1.0 / (1.0 - scale * scale) - 1.0)
         fill_clustered(
-            row_keys(seed, "outside.diffusion", n_steps + 1, forks), opening, self.drift * step_seconds / SECONDS_PER_YEAR - compensation,
+            keys, opening, self.drift * step_seconds / SECONDS_PER_YEAR - compensation,
             self.volatility * math.sqrt(step_seconds / SECONDS_PER_YEAR),
             self.fast_deviation, math.exp(-step_seconds / self.fast_seconds),
             self.slow_deviation, math.exp(-step_seconds / self.slow_seconds),

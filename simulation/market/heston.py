@@ -63,8 +63,9 @@ class Heston(OutsideWorld):
     ) -> OutsidePath:
         opening = per_instrument("Heston.price", self.price, n_instruments)
         price = np.empty((n_steps + 1, n_instruments))
+        keys = row_keys(seed, "outside.diffusion", n_steps + 1, forks)
         fill_heston(
-            row_keys(seed, "outside.diffusion", n_steps + 1, forks), step_seconds / SECONDS_PER_YEAR, opening, self.drift,
+            keys, step_seconds / SECONDS_PER_YEAR, opening, self.drift,
             self.volatility**2, self.long_run_volatility**2, self.mean_reversion, self.volatility_of_variance,
             self.price_variance_correlation, math.sqrt(self.correlation), price,
         )
@@ -75,7 +76,7 @@ class Heston(OutsideWorld):
 def fill_heston(
     keys, years, opening, drift, variance, long_run, speed, vol_of_variance, leverage, loading, out_price
 ):
-    """Fill `out_price` (n_rows, n_instruments), `keys` (n_rows,); blocks: 0 price noise, 3 own part of variance noise."""
+    """Fill `out_price` (n_rows, n_instruments), `keys` (n_rows,); blocks: 0 price, 3 own part of variance noise."""
     root = math.sqrt(years)
     for instrument in range(out_price.shape[1]):
         v = variance

@@ -61,10 +61,11 @@ class JumpDiffusion(OutsideWorld):
         opening = per_instrument("JumpDiffusion.price", self.price, n_instruments)
         volatility = per_instrument("JumpDiffusion.volatility", self.volatility, n_instruments)
         price = np.empty((n_steps + 1, n_instruments))
+        keys = row_keys(seed, "outside.diffusion", n_steps + 1, forks)
         yearly = self.intensity * 365.0
         compensation = yearly * math.expm1(self.jump_mean + 0.5 * self.jump_deviation**2)
         fill_jump_diffusion(
-            row_keys(seed, "outside.diffusion", n_steps + 1, forks), step_seconds / SECONDS_PER_YEAR, opening, volatility,
+            keys, step_seconds / SECONDS_PER_YEAR, opening, volatility,
             self.drift - compensation, yearly, self.jump_mean, self.jump_deviation,
             math.sqrt(self.correlation), price,
         )
