@@ -112,8 +112,8 @@ class Critical:
 def wilson_interval(successes: int, n: int) -> Interval:
     """Return a share with its interval of 95 % after Wilson.
 
-    Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference", Journal of the American
-    Statistical Association 22.
+    Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference", Journal of the
+    American Statistical Association 22.
     """
     share, z2 = successes / n, NORMAL_QUANTILE**2
     centre = (share + z2 / (2 * n)) / (1.0 + z2 / n)

@@ -103,7 +103,8 @@ def map_text(document: dict[str, Any]) -> str:
     values = [point["value"] for point in document["points"]]
     unstable = sum(value >= document["boundary_at"] for value in values)
     lines = [f"{document['quantity']} of {document['scenario']} over {document['x']} and {document['y']}: "
-             f"{len(values)} points, from {min(values):.3g} to {max(values):.3g}; {unstable} at or above {document['boundary_at']:g}"]
+             f"{len(values)} points, from {min(values):.3g} to {max(values):.3g}; {unstable} at or above "
+             f"{document['boundary_at']:g}"]
     if not document["boundary"]:
         side = "unstable" if unstable else "stable"
         lines.append(f"no boundary within the ranges: {side} everywhere")

@@ -83,8 +83,8 @@ class Tail:
     def verdict(self) -> str:
         """Whether splitting helped, and if not, why."""
         if self.moved == 0.0:
-            return (f"the score never moved in {self.plain[1]} runs: nothing to split on; name a guide, or ask for what "
-                    "can happen here")
+            return (f"the score never moved in {self.plain[1]} runs: nothing to split on; name a guide, or ask for "
+                    "what can happen here")
         if self.estimate.mean == 0.0:
             return "no life reached the level: no estimate; more particles, or a guide"
         causes = []
