@@ -1,5 +1,7 @@
 """Writing an order: one compiled function that fills a row completely, whatever stood in it before."""
 
+import math
+
 from spirals.simulation.kernel import inlined
 from spirals.simulation.order_book.queue_kernels import find_slot
 from spirals.simulation.state import OrderStatus, Reject
@@ -19,7 +21,7 @@ def its_turn(reaction_seconds, seconds, step, actor):
 
     Actors take their turns one after the other, so that not all of them look in the same step.
     """
-    every = int(round(reaction_seconds / seconds))
+    every = int(math.ceil(reaction_seconds / seconds - 1e-9))   # never sooner, where steps do not divide it
     return every <= 1 or step == 0 or (step + actor) % every == 0
 
 

@@ -14,12 +14,13 @@ import numpy as np
 from spirals.scenarios.loader import load_scenario
 from spirals.scenarios.one_run import run_scenario as run
 from spirals.scenarios.scenario import Scenario
+from spirals.simulation.measures.intervals import student_quantile
 
 __all__ = ["TOLERANCES", "Comparison", "Tolerance", "changes", "compare", "outcomes_of"]
 
 Outcomes = list[dict[str, float]]
 SCENARIOS = ("flash-crash", "black-thursday-2020")
-CERTAIN = 1.64   # standard errors: 95 % on one side
+CERTAIN = 0.90   # two-sided level of the Student quantile: 95 % on one side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Comparison:
     base: float
     changed: float
     error: float
+    seeds: int
 
     @property
     def allowed(self) -> float:
@@ -73,9 +75,10 @@ class Comparison:
     def verdict(self) -> str:
         """"within" or "beyond" the tolerance with 95 % certainty, else "open"."""
         difference = abs(self.changed - self.base)
-        if difference + CERTAIN * self.error <= self.allowed:
+        reach = student_quantile(CERTAIN, self.seeds - 1) * self.error
+        if difference + reach <= self.allowed:
             return "within"
-        return "beyond" if difference - CERTAIN * self.error > self.allowed else "open"
+        return "beyond" if difference - reach > self.allowed else "open"
 
 
 def changes(name: str, overrides: Sequence[str] = ()) -> dict[str, list[str]]:
@@ -112,7 +115,7 @@ def compare(change: str, base: Outcomes, changed: Outcomes) -> list[Comparison]:
     for tolerance in TOLERANCES:
         before, after = (np.array([row[tolerance.outcome] for row in rows]) for rows in (base, changed))
         error = float(np.std(after - before, ddof=1) / math.sqrt(len(before)))
-        found.append(Comparison(change, tolerance, float(before.mean()), float(after.mean()), error))
+        found.append(Comparison(change, tolerance, float(before.mean()), float(after.mean()), error, len(before)))
     return found
 
 

@@ -96,10 +96,10 @@ def fit_paragraph(fit: EventFit, cells: Sequence[Cell]) -> str:
     n, m = fit.after.count("fitted")
     first, _ = fit.before.count("fitted")
     seen = f"{known.rank} of {len(fit.parameters)} directions"
+    inside = [name for name in known.identified if name not in fit.at_bound]   # at a bound the error says nothing
     named = (f"identified, with an error below {IDENTIFIED:g} of what the range alone says: "
-             f"{', '.join(known.identified)}" if known.identified
-             else "no single parameter is identified, only combinations of them")
-    lost = [name for name in known.parameters if name not in known.identified]
+             f"{', '.join(inside)}" if inside else "no single parameter is identified, only combinations of them")
+    lost = [name for name in known.parameters if name not in inside]
     missed = [score.moment.name for score in fit.after.scores if score.moment.use == "fitted" and not score.matched]
     sentences = [
         f"{fit.event.name}: {len(fit.parameters)} free behaviour parameters against {m} moments in {fit.evaluations} "
@@ -168,7 +168,7 @@ def _set(cells: Sequence[Cell]) -> str:
             f"reproduce every bar; among them forced orders add {fitting['excess_drawdown_low']:+.4f} to "
             f"{fitting['excess_drawdown_high']:+.4f} log to the fall (amplification "
             f"{fitting['amplification_low']:.3f} to {fitting['amplification_high']:.3f} against twin T1 on the same "
-            "path): a set, within which the bars do not choose.")
+            "path; one seed): a set, within which the bars do not choose.")
 
 
 def plain(parts: Sequence[Section]) -> str:

@@ -254,10 +254,10 @@ def simulated_bars(
     from spirals.scenarios.deconvolution import bars_from_path
 
     rows = len(record.steps)
-    step = np.repeat(trade_steps[:, 0] + 1, trade_steps[:, 1]) if len(trade_steps) else np.zeros(0, np.int64)
+    step = np.repeat(trade_steps[:, 0], trade_steps[:, 1]) if len(trade_steps) else np.zeros(0, np.int64)
     size = trades["lots"].astype(np.float64) * float(record.lot_sizes[0])
-    volume = np.bincount(np.minimum(step, rows - 1), size, rows)
-    bought = np.bincount(np.minimum(step, rows - 1), size * (trades["side"] == BUY), rows)
+    volume = np.bincount(step, size, rows)
+    bought = np.bincount(step, size * (trades["side"] == BUY), rows)
     spans = list(itertools.pairwise(first.tolist()))
     return FlowBars(
         bars_from_path(record.price("last"), first),

@@ -61,9 +61,8 @@ def _effect(name: str, first: Cell, second: Cell) -> Callable[[Laboratory], Esti
 
 
 def _pi(name: str, book: str, to: float = 1.0, **setting: Any) -> Callable[[Laboratory], Estimate]:
-    """Return the effect of pi from 0; a rate that does not react has no half-life."""
-    calm = {key: value for key, value in setting.items() if key != "half_life"}
-    return _effect(name, Cell(book, pi=0.0, **calm), Cell(book, pi=to, **setting))
+    """Return the effect of pi from 0 at the same half-life: makers and background read that volatility too."""
+    return _effect(name, Cell(book, pi=0.0, **setting), Cell(book, pi=to, **setting))
 
 
 def _share_of_effect(name: str, book: str, more: tuple[str, ...]) -> Callable[[Laboratory], Estimate]:

@@ -6,7 +6,8 @@ same fall, population and policy go through the book, in two markets:
 
 - *shipped*: background, makers, arbitrageurs, index feedback and refill as in ``flash-crash``;
 - *matched*: as close as the book comes to the reduced form. Nobody but the background quotes, nothing feeds
-  back to the index, one refill time of 43 s (30 s half-life) at every distance, and a weak pull to the index.
+  back to the index, refill times from 30 s at the touch to 43 s (a half-life of 30 s) 1 % away, and a weak pull to
+  the index.
 
 Elasticities of depth are zero in both unless a row varies them, so that one thing is varied at a time.
 """
@@ -66,7 +67,7 @@ class Cell:
     maintenance : float
         Maintenance rate in calm times; the initial rate is twice that.
     half_life : float
-        [s] Of the volatility that the policy reads.
+        [s] Of the volatility that the policy reads, and with it makers and background: one estimate serves all.
     elasticity : float
         Of depth in volatility.
     more : tuple of str

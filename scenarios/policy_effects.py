@@ -244,13 +244,16 @@ def _parts(
 
 
 def _paired(cell: Mapping[str, Any], first: pd.DataFrame, second: pd.DataFrame, outcome: str) -> PairedCell:
-    """Return `first` less `second` by replication."""
-    other = second.set_index("replication")[[outcome, "fits"]].add_suffix("_second")
-    both = first.set_index("replication")[[outcome, "fits"]].join(other, how="inner")
+    """Return `first` less `second` by replication.
+
+    Where the design varies more than the factors, the runs of one replication are averaged: they share their draws.
+    """
+    one, two = (runs.groupby("replication").agg({outcome: "mean", "fits": "all"}) for runs in (first, second))
+    both = one.join(two.add_suffix("_second"), how="inner")
     good = both[both["fits"] & both["fits_second"]]
     fits = len(good) >= FEWEST or len(good) == len(both)
     kept = (good if fits else both).sort_index()
-    one, two = (kept[name].to_numpy(np.float64) for name in (outcome, f"{outcome}_second"))
-    difference = one - two
+    high, low = (kept[name].to_numpy(np.float64) for name in (outcome, f"{outcome}_second"))
+    difference = high - low
     values = {int(r): float(d) for r, d in zip(kept.index, difference, strict=True) if not math.isnan(d)}
-    return PairedCell(cell, mean_interval(difference, LEVEL), variance_ratio(one, two), values, fits)
+    return PairedCell(cell, mean_interval(difference, LEVEL), variance_ratio(high, low), values, fits)

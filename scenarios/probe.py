@@ -31,6 +31,7 @@ from spirals.simulation.measures.intervals import Interval, mean_interval
 from spirals.simulation.open_loop import ClosedLoop
 
 if TYPE_CHECKING:
+    from spirals.simulation.market.market import Market
     from spirals.simulation.simulation import Simulation
 
 __all__ = ["RESPONSES", "Probe", "Response", "open_loop_gain", "probe_state", "series", "stability_path"]
@@ -40,7 +41,7 @@ RESPONSES = {
     "depth": "log of depth within 1 % on the side that is hit", "forced": "quote, cumulative, in the probe's direction",
 }
 SELL, BUY = -1, 1
-BRANCHES = 1009   # forks of one state; far from the numbers that a user gives to branches
+BRANCHES = 1009   # forks of branch b draw as branches 1009 b + 1, 1009 b + 2 and so on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,9 +116,18 @@ class _Probing(ClosedLoop):
     def __init__(self, per_step: float, last: int) -> None:
         self.per_step, self.last = per_step, last
 
+    def attach(self, market: "Market") -> None:
+        super().attach(market)
+        self.scripted = market.flow_notional
+
+    def before(self, step: int) -> None:
+        self.market.flow_notional = self.scripted   # a market without scripted flow never reads it anew
+
     def advanced(self, step: int) -> MarketState:
         if step <= self.last:
-            self.market.add_flow(0, self.per_step)
+            flow = self.market.flow_notional.copy()
+            flow[0] += self.per_step
+            self.market.flow_notional = flow
         return self.market.state
 
 

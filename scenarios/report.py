@@ -80,6 +80,12 @@ def write_summary(directories: Sequence[Path | str], out: Path | str | None = No
     if others:
         raise InputError([f"no study of policies: {folder}, allowed for a summary: studies with a column policy whose "
                           "values differ in pi" for folder in others])
+    events = [str(manifest.get("scenario") or manifest.get("name")) for manifest, _ in studies]
+    twice = [(folder, event) for k, (folder, event) in enumerate(zip(folders, events, strict=True))
+             if event in events[:k]]
+    if twice:
+        raise InputError([f"two studies of one event: {folder} is of {event} as well, allowed for a summary: one study "
+                          "for each event" for folder, event in twice])
     target = Path(out) if out is not None else folders[0].resolve().parent / SUMMARY_FILE
     names = [os.path.relpath(folder, target.resolve().parent) for folder in folders]
     _write_whole(target, summary_page(studies, names))

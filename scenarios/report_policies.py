@@ -181,10 +181,10 @@ def _ratio(runs: pd.DataFrame, method: str) -> str:
 
 def _static_body(found: PolicyRuns, outcomes: Sequence[str], scales: Mapping[str, Scale]) -> str:
     rows = []
-    for pi in [pi for pi in found.pis if pi > found.pis[0]]:
+    for pi in found.pis[-1:]:
         cells = {name: static_effects(found, name, pi) for name in outcomes}
         for static in found.statics:
-            for normalisation in found.levels["normalisation"]:
+            for normalisation in found.levels["normalisation"][:1]:   # the policy whose mean and peak they hold
                 kept = {name: [cell for cell in one if cell.fits and cell.cell["static"] == static
                                and cell.cell["normalisation"] == normalisation] for name, one in cells.items()}
                 if kept[outcomes[0]]:
@@ -192,8 +192,8 @@ def _static_body(found: PolicyRuns, outcomes: Sequence[str], scales: Mapping[str
                     rows.append((*first, *_group_texts(kept, scales)))
     headers = ("Responsive", "less the static", *(f"{plain_name(name)}\n{scales[name].unit}" for name in outcomes))
     return table(headers, rows, numeric=range(2, len(headers)),
-                 caption="Responsive policy less the static one on the same draws: mean over events, depth models and "
-                         f"books ± half-width of the 95 % interval. {COUNTS}")
+                 caption="Responsive policy less static ones at its own mean and peak over the event, same draws: "
+                         f"mean over events, depth models and books ± half-width of the 95 % interval. {COUNTS}")
 
 
 def _cadence_body(found: PolicyRuns, outcomes: Sequence[str], scales: Mapping[str, Scale]) -> str:
@@ -235,7 +235,8 @@ def _speed_body(found: PolicyRuns, outcomes: Sequence[str]) -> str:
         to_svg(duration_figure(points, bins, scales)), f"Effect of {_rise(found)} by the speed of the crash.",
         f"{n} crashes, each with the effect averaged over depth models at book and normalisation as run. Bars: mean of "
         "a bin with its 95 % interval; coloured where it excludes zero. Half-life of the volatility that the policy "
-        "reads over the duration of the exogenous move.", "Effect of pi against half-life over duration")
+        "reads over the duration of the exogenous move; here the duration varies and the half-life stands.",
+        "Effect of pi against half-life over duration")
     first = next(iter(bins.values()))
     columns: Sequence[Sequence[object]] = [interval_column([one for *_, one in bins[name]], scales[name])
                                            for name in points]

@@ -182,7 +182,10 @@ def check_study(study: Study, problems: Problems) -> None:
                          allowed="twins = [\"T1\"], or an outcome of the run itself", given=name)
     if len(problems) == before:
         blocks_of(study.blocks, axes, problems)
-        path_search(study.deconvolve, axes, problems)
+        search = path_search(study.deconvolve, axes, problems)
+        if search is not None and search.by and study.points:
+            problems.add("points have no column that their path could be solved by", ("points",),
+                         allowed="no points beside deconvolve.by: axes and blocks", given=list(search.by))
 
 
 def study_cells(

@@ -63,10 +63,9 @@ def fork(source: "Simulation", branch: int | None = None) -> "Simulation":
         As in :func:`copy_into`.
     """
     market = source.market
-    shared = (source.setup, source.instruments, source.contracts, market.path, market.outside_world, market.shocks,
+    shared = (source.setup, source.instruments, market.path, market.outside_world, market.shocks,
               market.price_feed, market.volatility, market.funding, source.margin.policy, source.recorder)
     memo: dict[int, Any] = {id(one): one for one in shared}
-    memo[id(market.path.price)] = market.path.price
     for owner in (source, market, source.book, source.population):
         for name, value in vars(owner).items():
             if isinstance(value, np.ndarray) and value.base is None:

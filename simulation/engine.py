@@ -53,8 +53,8 @@ class Engine(Part):
         return min(self.max_rounds, max(1, math.floor(step_seconds / self.round_seconds + 1e-9)))
 
     def period_steps(self, step_seconds: float) -> int:
-        """Return in which of so many steps [s] the engine acts once."""
-        return max(1, round(max(self.period_seconds, self.round_seconds) / step_seconds))
+        """Return in which of so many steps [s] the engine acts once, never sooner than it may."""
+        return max(1, math.ceil(max(self.period_seconds, self.round_seconds) / step_seconds - 1e-9))
 
     def routes(self) -> tuple[int, ...]:
         """Return for every :class:`Cause` 0 (book), 1 (shadow) or 2 (transfer)."""

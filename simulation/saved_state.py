@@ -75,7 +75,7 @@ class SavedState(Stages):
         path = Path(path)
         arrays = self.arrays()
         arrays.update({f"recorder.{name}": array for name, array in self.recorder.arrays().items()})
-        arrays["schema_version"] = np.array([SCHEMA_VERSION])
+        arrays["schema_version"], arrays["seed"] = np.array([SCHEMA_VERSION]), np.array([str(self.seed)])
         temporary = path.with_name(path.name + ".tmp")
         with temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -87,13 +87,17 @@ class SavedState(Stages):
         Raises
         ------
         ValueError
-            The file is no saved state, was written by another version, or for another set-up.
+            The file is no saved state, was written by another version, or for another set-up or seed.
         """
         arrays = _read_arrays(Path(path))
         version = int(arrays.pop("schema_version")[0])
         if version != SCHEMA_VERSION:
             raise ValueError(f"{path}: state of schema_version {version}, this program reads {SCHEMA_VERSION}: the "
                              "records have changed; run the scenario again")
+        seed = str(arrays.pop("seed", np.array([str(self.seed)]))[0])
+        if seed != str(self.seed):
+            raise ValueError(f"{path}: state of a run with seed {seed}, this one has {self.seed}: "
+                             "other draws")
         mine = (self.accounts.shape, self.recorder.steps.shape)
         if (arrays["accounts"].shape, arrays["recorder.steps"].shape) != mine:
             raise ValueError(f"{path}: state of another set-up (accounts, instruments or steps differ)")

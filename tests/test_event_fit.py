@@ -156,6 +156,8 @@ def planted(tmp_path_factory):
     seen, record = model.core.recorder.arrays(), model.core.record()
     flow = simulated_bars(record, seen["trades"], seen["trade_steps"], FIRST)
     assert flow.volume.sum() == pytest.approx(record.steps["traded_lots"].sum() * record.lot_sizes[0])
+    each = simulated_bars(record, seen["trades"], seen["trade_steps"], np.arange(STEPS + 2))   # flow beside its price
+    assert each.volume == pytest.approx(record.steps["traded_lots"][:, 0] * record.lot_sizes[0])
     prices = bars_from_path(record.price("mark"), FIRST)
     rows = [",".join(map(repr, [*price, volume, bought])) for price, volume, bought in zip(
         prices.tolist(), flow.volume.tolist(), flow.bought.tolist(), strict=True)]

@@ -115,6 +115,15 @@ def test_an_ensemble_shows_the_effect_against_half_life_over_duration():
     assert [one.n for *_, one in bins] == [4, 4] and bins[0][1] < bins[1][0]
 
 
+def test_runs_of_one_replication_that_differ_in_something_else_are_no_further_replications():
+    manifest, runs = study("march", 0.01)
+    more = pd.concat([runs.assign(kappa=kappa) for kappa in (0.1, 0.4, 0.8)], ignore_index=True)
+    cells, wider = (pi_effects(policy_runs([(manifest, one)]), "excess_drawdown") for one in (runs, more))
+    for one, other in zip(cells, wider, strict=True):
+        assert one.difference.n == other.difference.n == 4
+        assert one.difference.standard_error == pytest.approx(other.difference.standard_error)
+
+
 def test_a_study_without_policies_that_differ_in_pi_is_no_study_of_policies():
     manifest, runs = study("march", 0.01)
     assert policy_runs([({**manifest, "policies": {}}, runs)]) is None
@@ -146,3 +155,6 @@ def test_report_summary_and_reference_are_written_from_files_alone(tmp_path):
     march_runs.to_parquet(tmp_path / "plain" / "runs.parquet")
     with pytest.raises(InputError, match="no study of policies"):
         write_summary([march, tmp_path / "plain"])
+    again = write(tmp_path / "again", study("march", 0.02))
+    with pytest.raises(InputError, match="two studies of one event"):
+        write_summary([march, again])

@@ -6,7 +6,7 @@ import pytest
 from spirals.agents.model import SpiralModel
 from spirals.scenarios import load_scenario
 from spirals.scenarios.laws_book import OPENING_TICKS, LadderMarket, MarginByPrice, opened
-from spirals.scenarios.probe import Probe, open_loop_gain, probe_state, series, stability_path
+from spirals.scenarios.probe import Probe, _Probing, open_loop_gain, probe_state, series, stability_path
 from spirals.simulation.errors import InputError
 from spirals.simulation.state import BUY, SELL
 
@@ -63,8 +63,7 @@ def test_several_probes_of_one_run_agree_and_leave_it_as_it_was():
     assert run.hash() == before and run.recorder.steps.tobytes() == steps
 
 
-def test_a_probe_sells_its_size_once_and_no_more_after_its_time():
-    """The market of the ladder has no script: what a probe adds to one step may not stay there for the next."""
+def test_on_a_book_without_feedback_the_price_moves_while_the_probe_sells_and_no_more():
     found = probed(ladder(0.0, SELL), SELL, seconds=5.0, horizon_seconds=20.0)
     assert found.paths["mark"][4] == found.paths["mark"][-1]
     steps = np.diff(np.concatenate([[0.0], found.paths["mark"][:5]]))
@@ -92,3 +91,16 @@ def test_the_stability_margin_along_a_crash_leaves_the_run_as_it_would_have_been
     assert watched.record().steps.tobytes() == plain.record().steps.tobytes()
     table = series(found)
     assert table[:, 0].tolist() == [100.0, 200.0, 300.0, 400.0] and np.isfinite(table).all()
+
+
+@pytest.mark.parametrize("name", ["calm", "flash-crash"])
+def test_a_probe_sells_the_same_in_each_of_its_steps_and_nothing_afterwards(name):
+    scenario = load_scenario(name, overrides=["steps=12", "population.traders=50"])
+    core = SpiralModel(setup=scenario, rng=1, collect_every=0).core
+    core.loop = _Probing(-1000.0, 3)
+    core.loop.attach(core.market)
+    sold = []
+    for _ in range(6):
+        core.step()
+        sold.append(float(core.market.flow_notional[0]))
+    assert sold == [-1000.0] * 3 + [0.0] * 3

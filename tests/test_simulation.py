@@ -100,6 +100,8 @@ def test_state_of_another_set_up_or_of_another_version_is_refused(tmp_path):
     crash(1, 20).save(tmp_path / "a.npz")
     with pytest.raises(ValueError, match="another set-up"):
         crash(1, 21).load(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match="seed 1, this one has 2"):
+        crash(2, 20).load(tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz") as file:
         arrays = dict(file)
     for version in (1, 99):

@@ -120,3 +120,10 @@ def test_a_scenario_without_bars_has_no_paths_to_solve(tmp_path):
     (tmp_path / "study.toml").write_text(STUDY.replace("black-thursday-2020", "flash-crash"))
     with pytest.raises(InputError, match="no bars to reproduce"):
         study_cells(load_study(tmp_path / "study.toml"))
+
+
+def test_points_without_the_column_of_their_path_are_refused(tmp_path):
+    point = 'replications = 2\npoints = [{"margin.Procyclicality.pi" = 0.3}]'
+    (tmp_path / "study.toml").write_text(STUDY.replace("replications = 2", point))
+    with pytest.raises(InputError, match="no column that their path could be solved by"):
+        load_study(tmp_path / "study.toml")

@@ -124,15 +124,9 @@ class Market:
             raise ValueError(f"steps go one by one up to {self.n_steps}: at {self.step}, asked for {step}")
         self.state.step = step
         self.funding_due = due > 0
-        if self._scripted or self._probed:
+        if self._scripted:
             self._read_schedule(step)
         return self.state
-
-    def add_flow(self, instrument: int, notional: float) -> None:
-        """Add market orders [quote, buys positive] to the scripted ones of this step, and of no other."""
-        flow = self.flow_notional.copy()
-        flow[instrument] += notional
-        self.flow_notional, self._probed = flow, True
 
     def remark(self) -> None:
         """Recompute the mark from the current mid and last price; time, basis and volatility stand still."""
@@ -304,7 +298,6 @@ class Market:
         depth, flow = self._schedule.depth_factor, self._schedule.flow_notional
         self.depth_factor = depth[min(step, len(depth) - 1)]
         self.flow_notional = flow[min(step, len(flow) - 1)]
-        self._probed = False
 
 
 @kernel
