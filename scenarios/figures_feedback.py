@@ -47,8 +47,10 @@ def critical_figure(found: Critical, document: dict[str, Any]) -> "Figure":
 
 def map_figure(found: StabilityMap) -> "Figure":
     """Return the map: squares in the colour of their mean, evaluated points, the boundary; levers at their values."""
+    import matplotlib
     from matplotlib.colors import TwoSlopeNorm
     from matplotlib.patches import Rectangle
+    from matplotlib.ticker import LogFormatter
 
     level = BOUNDARIES[found.question.quantity]
     means = [sum(found.points[corner].estimate for corner in square.corners) / 4.0 for square in found.squares]
@@ -57,8 +59,6 @@ def map_figure(found: StabilityMap) -> "Figure":
     with style():
         figure, axes = new_figure(6.2, 4.6)
         panel = axes[0, 0]
-        import matplotlib
-
         colours = matplotlib.colormaps["RdBu_r"]
         for square, mean in zip(found.squares, means, strict=True):
             (left, low), (right, high) = (found.values(square.corners[k]) for k in (0, 2))
@@ -69,7 +69,11 @@ def map_figure(found: StabilityMap) -> "Figure":
         for x0, y0, x1, y1 in found.boundary_values():
             panel.plot((x0, x1), (y0, y1), color=INK, linewidth=1.8, zorder=3)
         for lever, side in ((found.x, "x"), (found.y, "y")):
-            getattr(panel, f"set_{side}scale")("log" if lever.logarithmic else "linear")
+            if lever.logarithmic:
+                getattr(panel, f"set_{side}scale")("log")
+                axis = getattr(panel, f"{side}axis")
+                axis.set_major_formatter(LogFormatter())
+                axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2.0, 0.5)))
             getattr(panel, f"set_{side}lim")(min(lever.low, lever.high), max(lever.low, lever.high))
             getattr(panel, f"set_{side}label")(lever.path, color=GREY)
         panel.grid(False)
