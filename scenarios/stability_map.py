@@ -200,6 +200,8 @@ def scenario_quantity(
 ) -> Callable[[float, float], Interval]:
     """Return the function that probes a scenario at two places and returns mean and interval over seeds.
 
+    A growth rate is cut at 1 per second on both sides: where a probe sets off nothing later on it would be infinite.
+
     Parameters
     ----------
     build : callable

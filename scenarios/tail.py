@@ -51,7 +51,8 @@ class Tail:
     moved : float
         [fraction] of those runs whose score or guide was ever above 0.
     jump : float
-        [fraction of the level] Median over lives that reached it of the largest rise between two looks; NaN without.
+        [fraction] Largest rise between two looks as a part of the level, median over lives that reached it; where none
+        did, as a part of their own score, over the highest quarter of the plain runs. NaN without any.
     opening : float
         Rank correlation of final scores of two lives from the same opening, other draws; NaN where nothing varied.
     redrawn : bool
@@ -85,15 +86,15 @@ class Tail:
         if self.moved == 0.0:
             return (f"the score never moved in {self.plain[1]} runs: nothing to split on; name a guide, or ask for "
                     "what can happen here")
-        if self.estimate.mean == 0.0:
-            return "no life reached the level: no estimate; more particles, or a guide"
         causes = []
         if self.jump >= ONE_JUMP:
-            causes.append(f"lives reach the level in one jump ({self.jump:.0%} of it between two looks)")
+            causes.append(f"the score comes in one jump ({self.jump:.0%} of it between two looks)")
         if self.opening >= DECIDED:
             causes.append(f"the opening population decides (rank correlation {self.opening:.2f} between two lives from "
                           "one opening)")
         why = " and ".join(causes)
+        if self.estimate.mean == 0.0:
+            return f"no life reached the level, no estimate: {why or 'more particles, or a guide'}"
         if math.isnan(self.speed_up):
             return "every population gave the same estimate: no error, no comparison"
         if self.speed_up <= 1.0:
@@ -131,7 +132,7 @@ def tail_probability(
     found = replicated(estimate, question.replications)
     opening = _opening_share(seen.openings)
     return Tail(question, found, seen.steps, scenario.steps, (seen.reached, seen.runs), seen.moved / seen.runs,
-                float(np.median(seen.jumps)) if seen.jumps else math.nan, opening, seen.redrawn)
+                _jump(seen), opening, seen.redrawn)
 
 
 class _Seen:
@@ -140,6 +141,7 @@ class _Seen:
     def __init__(self) -> None:
         self.steps = self.reached = self.runs = self.moved = 0
         self.jumps: list[float] = []
+        self.falling_short: list[tuple[float, float]] = []   # score and largest rise, parts of the level
         self.openings: list[tuple[float, float]] = []
         self.redrawn = True
 
@@ -185,6 +187,7 @@ class _Counting:
             self.seen.runs += len(lives)
             self.seen.reached += sum(life.part >= 1.0 for life in lives)
             self.seen.moved += sum(life.score > 0.0 for life in lives)
+            self.seen.falling_short += [(life.part, life.jump) for life in lives if 0.0 < life.part < 1.0]
 
     def scores(self) -> NDArray[np.float64]:
         return self.particles.scores()
@@ -198,6 +201,14 @@ def _rank_value(life: Life) -> float:
     guide = life.worker.question.guide
     return 1.0 + min(life.part, 1.0) if life.part > 0.0 else life.tally.values[guide] / (
         1.0 + life.tally.values[guide]) if guide else 0.0
+
+
+def _jump(seen: _Seen) -> float:
+    """Return the attribute `jump` of the answer."""
+    if seen.jumps:
+        return float(np.median(seen.jumps))
+    highest = sorted(seen.falling_short)[-max(1, len(seen.falling_short) // 4):]
+    return float(np.median([rise / part for part, rise in highest])) if highest else math.nan
 
 
 def _opening_share(pairs: list[tuple[float, float]]) -> float:

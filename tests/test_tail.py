@@ -132,6 +132,15 @@ def test_a_tail_made_by_openings_or_by_one_jump_is_told_to_be_no_case_for_splitt
     assert "does not help" in found.verdict and "one jump" in found.verdict and "opening population" in found.verdict
 
 
+def test_a_fall_in_one_step_leaves_splitting_nothing_to_climb():
+    """All bad debt comes in the seconds after one jump: no population of 10 finds a state from which to climb."""
+    fall = ["shocks.0.at=30", "shocks.0.ramp_seconds=0", "shocks.0.size=-0.2", "shocks.0.rebound=0"]
+    scenario = load_scenario("flash-crash", [*SMALL, "steps=60", *fall])
+    found = tail_probability(scenario, TailQuestion("bad_debt_gross", 5e7, particles=10, replications=2))
+    assert found.estimate.mean == 0.0 and found.jump > 0.8 and found.moved > 0.5
+    assert "no life reached" in found.verdict and "one jump" in found.verdict
+
+
 def test_a_recorded_path_stays_as_it_is_and_the_answer_says_so(capsys):
     status = main(["-q", "tail", "black-thursday-2020", "-s", "steps=1200", "-s", "population.traders=40",
                    "-s", "background.places=60", "--level", "3e6", "--particles", "6", "--replications", "2",
