@@ -83,6 +83,9 @@ class Market:
         With every problem of path, shocks and opening price.
     """
 
+    record: NDArray[Any]
+    _price: NDArray[np.float64]
+
     def __init__(
         self,
         instruments: Sequence[Instrument],
