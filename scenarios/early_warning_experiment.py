@@ -7,7 +7,8 @@ the stability margin, the larger of a sale's and a purchase's), the volatility t
 
 ``python -m spirals.scenarios.early_warning_experiment`` prints how well each score tells looks that a cascade follows
 within T seconds from looks that none follows, with intervals over runs. A crash that comes out of nowhere cannot be
-announced by anything that is known before: what a score can tell is how little it takes.
+announced by anything that is known before: what a score can tell is how little it takes. So probes meet an outside
+price that stands still: a fork on the path to come would know the next seconds.
 """
 
 import argparse
@@ -54,7 +55,7 @@ class Looking:
     within_seconds: float = 60.0
     every_seconds: float = 15.0
     material: float = 0.01
-    probe_share: float = 0.02
+    probe_share: float = 0.05
     horizon_seconds: float = 30.0
     branches: int = 2
 
@@ -144,7 +145,8 @@ def _scores(core: "Simulation", worker: "Simulation", looking: Looking) -> list[
     notional = float((core.opening_open_interest * core.contracts["lot_value"] * core.contracts["atom"]
                       * core.market.record["mark"]).sum())
     gains = [open_loop_gain(core, Probe(looking.probe_share * notional, seconds=min(5.0, looking.horizon_seconds),
-                                        horizon_seconds=looking.horizon_seconds, side=side, branches=looking.branches),
+                                        horizon_seconds=looking.horizon_seconds, side=side, branches=looking.branches,
+                                        still=True),
                             worker).estimate for side in (SELL, BUY)]
     traders = core.accounts["kind"] == Kind.TRADER
     money = core.accounts[traders]

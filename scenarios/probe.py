@@ -60,6 +60,9 @@ class Probe:
         -1 sells, 1 buys.
     branches : int
         Pairs of forks, at least 2.
+    still : bool
+        Forks meet an outside price that stands still from the state on, instead of the path to come: what is known at
+        the state, as an early warning must.
     """
 
     size: float
@@ -67,6 +70,7 @@ class Probe:
     horizon_seconds: float = 60.0
     side: int = SELL
     branches: int = 4
+    still: bool = False
 
     def problems(self) -> list[str]:
         """Return every fault of the parameters."""
@@ -199,14 +203,17 @@ def _difference(
     """Run copies of the state on, with the probe and without; return their paths' differences."""
     count = min(steps, max(1, round(probe.seconds / core.step_seconds)))
     probing = _Probing(probe.side * probe.size / count, core.step_index + count)
-    with_, without = (_paths(core, worker, branch, steps, engine, loop, probe.side) for loop in (probing, ClosedLoop()))
+    with_, without = (_paths(core, worker, branch, steps, engine, loop, probe) for loop in (probing, ClosedLoop()))
     return {name: with_[name] - without[name] for name in RESPONSES}
 
 
 def _paths(
-    core: "Simulation", worker: "Simulation", branch: int, steps: int, engine: Engine, loop: ClosedLoop, side: int
+    core: "Simulation", worker: "Simulation", branch: int, steps: int, engine: Engine, loop: ClosedLoop, probe: Probe
 ) -> dict[str, NDArray[np.float64]]:
+    side = probe.side
     copy_into(core, worker, branch)
+    if probe.still:
+        worker.market.hold()
     worker.route(engine)
     worker.loop = loop
     loop.attach(worker.market)

@@ -70,6 +70,22 @@ def test_on_a_book_without_feedback_the_price_moves_while_the_probe_sells_and_no
     assert steps == pytest.approx(np.full(5, steps[0]), rel=0.01)
 
 
+def test_a_probe_with_the_outside_standing_still_does_not_know_what_is_to_come():
+    """Two crashes that differ only after the moment of the probe give the same answer; on their paths they do not."""
+    answers = {}
+    for still in (True, False):
+        for size in (-0.05, -0.2):
+            scenario = load_scenario("flash-crash", ["population.traders=100", "steps=360", f"shocks.0.size={size}"])
+            core = SpiralModel(setup=scenario, rng=1, collect_every=0).core
+            core.run(298)
+            before = core.hash()
+            probe = Probe(2e7, horizon_seconds=60.0, branches=2, still=still)
+            answers[still, size] = probe_state(core, probe).paths["forced"].tolist()
+            assert core.hash() == before
+    assert answers[True, -0.05] == answers[True, -0.2]
+    assert answers[False, -0.05] != answers[False, -0.2]
+
+
 def test_bad_parameters_are_told_together():
     run = ladder(0.0, SELL)
     with pytest.raises(InputError) as caught:

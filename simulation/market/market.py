@@ -104,6 +104,7 @@ class Market:
         self.outside_world, self.shocks = outside_world, drawn_shocks(shocks, seed)
         self.n_steps, self.step_seconds, self.seed = n_steps, step_seconds, seed
         self.forks: Forks = ()
+        self._held = n_steps   # step from which the outside stands still
         self.path = self._path(instruments, seed, frozen_inputs)
         known = self.path.opening_seconds
         self.opening_seconds = opening_seconds if known is None else known
@@ -130,6 +131,15 @@ class Market:
         if self._scripted:
             self._read_schedule(step)
         return self.state
+
+    def hold(self) -> None:
+        """Let the outside price and the schedule of shocks stand still from here on, until a state is restored.
+
+        What a state would do by itself, without knowledge of what is still to come from outside.
+        """
+        self._held = self.step
+        self._price = self.path.price.copy()
+        self._price[self._held + 1:] = self._price[self._held]
 
     def remark(self) -> None:
         """Recompute the mark from the current mid and last price; time, basis and volatility stand still."""
@@ -209,6 +219,8 @@ class Market:
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take over the state of `arrays` (as from :meth:`arrays`) by copying it into the own arrays."""
+        if self._held < self.n_steps:
+            self._held, self._price = self.n_steps, self.path.price
         self.redraw(tuple((int(step), int(branch)) for step, branch in arrays.get("forks", ())))
         for name, array in self.arrays().items():
             array[...] = arrays[name]
@@ -299,6 +311,7 @@ class Market:
 
     def _read_schedule(self, step: int) -> None:
         depth, flow = self._schedule.depth_factor, self._schedule.flow_notional
+        step = min(step, self._held)
         self.depth_factor = depth[min(step, len(depth) - 1)]
         self.flow_notional = flow[min(step, len(flow) - 1)]
 
