@@ -11,6 +11,7 @@ whatever the guide: the event is that of the score alone.
 """
 
 import dataclasses
+import gc
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -126,6 +127,7 @@ def tail_probability(
 
     def estimate(replication: int) -> float:
         found = _population(scenario, question, replication, seen)
+        gc.collect()   # lives and workers know each other; their arrays would stay until the collector comes round
         told(1)
         return found
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from spirals.scenarios.command import main
+from spirals.scenarios.laws_book import OPENING_TICKS, LadderMarket, MarginByPrice, opened
 from spirals.scenarios.lever_range import LeverRange
-from spirals.scenarios.probe import Response
+from spirals.scenarios.probe import Probe, Response, open_loop_gain
 from spirals.scenarios.stability_map import MapQuestion, quantity_of, stability_map
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.intervals import Interval
@@ -38,6 +39,25 @@ def test_a_curved_boundary_is_met_the_better_the_more_often_its_squares_are_cut(
         return max(abs(math.hypot(*end) - 0.5) for ends in found.boundary for end in ends)
 
     assert error(3) < 0.1 * error(0)
+
+
+def test_the_boundary_through_the_real_book_is_where_the_law_of_thresholds_has_a_gain_of_one():
+    """Thresholds per tick x elasticity of margin at m = 6 %, by probes: (lambda / D) [1 + e m / (1 - m)] = 1."""
+    density, elasticity = LeverRange("density", 0.2, 1.2), LeverRange("elasticity", 0.0, 14.0)
+
+    def measured(x, y):
+        thresholds = OPENING_TICKS - (np.arange(900) + 0.5) / density.at(x)
+        people = LadderMarket(thresholds, 1, 0.06, 1, 2000)
+        run = opened(people, 12, margin=MarginByPrice(0.06, elasticity.at(y)), max_rounds=1)
+        run.run(2)
+        probe = Probe(200.0 * OPENING_TICKS, seconds=4.0, horizon_seconds=8.0, branches=2)
+        return exact(open_loop_gain(run, probe).estimate)
+
+    found = stability_map(density, elasticity, measured, MapQuestion(cells=3, refinements=2))
+    assert len(found.boundary) >= 8
+    for ends in found.boundary_values():
+        for x, y in (ends[:2], ends[2:]):
+            assert x * (1.0 + y * 0.06 / 0.94) == pytest.approx(1.0, abs=0.02)
 
 
 def test_runs_are_spent_where_the_boundary_is():
