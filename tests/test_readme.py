@@ -31,19 +31,21 @@ def user_folder(tmp_path, monkeypatch):
 
 def test_the_figures_of_the_readme_are_those_of_the_reference_table():
     text = README.read_text(encoding="utf-8")
-    with (README.parent / "results" / "reference" / "procyclicality-effects.csv").open(encoding="utf-8") as stream:
+    with (README.parent / "results" / "reference" / "summary-effects.csv").open(encoding="utf-8") as stream:
         rows = {row["outcome"]: row for row in csv.DictReader(stream)}
     shown = {"excess_drawdown": ("excess drawdown [log-%]", 100.0, ".2f"),
-             "forced_notional": ("forced notional [million]", 1e-6, ".0f"),
-             "bad_debt_gross": ("gross bad debt [million]", 1e-6, ".2f"),
-             "margin_locked": ("margin locked, mean [million]", 1e-6, ".0f")}
+             "forced_notional": ("forced notional [% of open interest]", 100.0, ".1f"),
+             "bad_debt_gross": ("gross bad debt [bp of open interest]", 1e4, ".0f"),
+             "bad_debt_net": ("net bad debt [bp of open interest]", 1e4, ".0f"),
+             "margin_locked": ("margin locked, mean [% of open interest]", 100.0, ".1f")}
+    assert set(shown) == set(rows)
     for outcome, (label, scale, digits) in shown.items():
         row = rows[outcome]
         mean, low, high = (format(float(row[key]) * scale, "+" + digits).replace("-", "−")
                            for key in ("difference", "low", "high"))
         counts = f"{row['cells_higher']} | {row['cells_lower']} | {row['cells']}"
         assert f"| {label} | {mean} | {low} to {high} | {counts} |" in text
-    assert (README.parent / "results" / "reference" / "procyclicality.png").is_file()
+    assert (README.parent / "results" / "reference" / "summary.png").is_file()
 
 
 def code_lines(text):
