@@ -46,7 +46,10 @@ def critical_figure(found: Critical, document: dict[str, Any]) -> "Figure":
 
 
 def map_figure(found: StabilityMap) -> "Figure":
-    """Return the map: squares in the colour of their mean, evaluated points, the boundary; levers at their values."""
+    """Return the map: squares in the colour of their mean, the boundary, evaluated points; levers at their values.
+
+    A hollow point has an interval that holds the boundary.
+    """
     import matplotlib
     from matplotlib.colors import TwoSlopeNorm
     from matplotlib.patches import Rectangle
@@ -64,8 +67,11 @@ def map_figure(found: StabilityMap) -> "Figure":
             (left, low), (right, high) = (found.values(square.corners[k]) for k in (0, 2))
             panel.add_patch(Rectangle((left, low), right - left, high - low, facecolor=colours(norm(mean)),
                                       edgecolor="white", linewidth=0.3, zorder=1))
-        across, up = zip(*(found.values(place) for place in found.points), strict=True)
-        panel.plot(across, up, ".", color=INK, markersize=2.0, alpha=0.55, zorder=2)
+        for decided in (True, False):
+            places = [found.values(place) for place, one in found.points.items()
+                      if (one.low > level or one.high < level) == decided]
+            panel.plot([x for x, _ in places], [y for _, y in places], "o", markersize=2.6, zorder=4, color=INK,
+                       markerfacecolor=INK if decided else "white", markeredgewidth=0.6, linestyle="", clip_on=False)
         for x0, y0, x1, y1 in found.boundary_values():
             panel.plot((x0, x1), (y0, y1), color=INK, linewidth=1.8, zorder=3)
         for lever, side in ((found.x, "x"), (found.y, "y")):

@@ -79,7 +79,7 @@ def _probe_maker(share: float, horizon: float, side: str) -> Any:
         lots = core.opening_open_interest[0] * core.contracts["lot_value"][0] * core.contracts["atom"][0]
         size = share * float(lots * core.market.record["mark"][0])
         return Probe(size, seconds=min(5.0, horizon), horizon_seconds=horizon, side=SELL if side == "sell" else BUY,
-                     branches=2)
+                     branches=2, still=True)
 
     return made
 
@@ -105,6 +105,11 @@ def map_text(document: dict[str, Any]) -> str:
     lines = [f"{document['quantity']} of {document['scenario']} over {document['x']} and {document['y']}: "
              f"{len(values)} points, from {min(values):.3g} to {max(values):.3g}; {unstable} at or above "
              f"{document['boundary_at']:g}"]
+    level = document["boundary_at"]
+    open_ = sum(not (point["low"] > level or point["high"] < level) for point in document["points"])
+    if open_:
+        lines.append(f"the intervals of {open_} points hold the boundary (hollow in the figure): their side is noise; "
+                     "more --replications decide")
     if not document["boundary"]:
         side = "unstable" if unstable else "stable"
         lines.append(f"no boundary within the ranges: {side} everywhere")

@@ -11,6 +11,9 @@ closed      branching ratio of the closed loop, all generations up to the horizo
 growth      rate [1/s] at which the forced flow that the probe sets off grows, second half over first half    0
 ==========  ===========================================================================================  ==========
 
+The probe meets an outside price that stands still from its moment on: the quantity is that of the state, not of what is
+still to come.
+
 Closed, half of what is sold in the end being forced is the mark that fits: on a finite population and horizon the
 closed-loop ratio stays below 1 (``F / (Q + F)``), and F = Q is a sale that has set off another of its size.
 """
