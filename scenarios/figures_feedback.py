@@ -70,7 +70,7 @@ def map_figure(found: StabilityMap) -> "Figure":
         for decided in (True, False):
             places = [found.values(place) for place, one in found.points.items()
                       if (one.low > level or one.high < level) == decided]
-            panel.plot([x for x, _ in places], [y for _, y in places], "o", markersize=2.6, zorder=4, color=INK,
+            panel.plot([x for x, _ in places], [y for _, y in places], "o", markersize=2.1, zorder=4, color=INK,
                        markerfacecolor=INK if decided else "white", markeredgewidth=0.6, linestyle="", clip_on=False)
         for x0, y0, x1, y1 in found.boundary_values():
             panel.plot((x0, x1), (y0, y1), color=INK, linewidth=1.8, zorder=3)
