@@ -200,9 +200,7 @@ class _Counting:
 
 def _rank_value(life: Life) -> float:
     """Return what orders whole runs; beyond the level all are equal, as splitting does not follow them there."""
-    guide = life.worker.question.guide
-    return 1.0 + min(life.part, 1.0) if life.part > 0.0 else life.tally.values[guide] / (
-        1.0 + life.tally.values[guide]) if guide else 0.0
+    return 1.0 + min(life.part, 1.0) if life.part > 0.0 else life.score
 
 
 def _jump(seen: _Seen) -> float:

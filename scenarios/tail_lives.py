@@ -28,6 +28,8 @@ SCORES = {
     "fund_draw": "opening less lowest insurance fund so far [quote]",
 }
 GRID = 100          # scores count in hundredths of their level: ties go together, and few states are kept
+GUIDE_UNITS = {"drawdown_mark": 1e-3, "run_up_mark": 1e-3, "margin_calls": 1.0}   # above, steps of a tenth
+GUIDE_UNIT = 0.01   # of the level, for guides in quote
 LARGE = 1 << 16     # [bytes] arrays above are kept without their empty rows
 
 
@@ -165,8 +167,10 @@ class Life:
         question = self.worker.question
         if self.part > 0.0:
             return 1.0 + (math.floor(self.part * GRID) / GRID if self.part < 1.0 else 1.0)
-        guide = self.tally.values[question.guide] if question.guide else 0.0
-        return math.floor(guide / (1.0 + guide) * GRID) / GRID
+        if not question.guide:
+            return 0.0
+        unit = GUIDE_UNITS.get(question.guide, GUIDE_UNIT * question.level)
+        return min(math.floor(10.0 * math.log1p(self.tally.values[question.guide] / unit)), 999) / 1000.0
 
     def _loaded(self) -> "Simulation":
         worker = self.worker
