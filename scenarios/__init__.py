@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spirals.scenarios.attribution import attribute_causes, attribute_run
     from spirals.scenarios.loader import load_scenario
     from spirals.scenarios.one_run import RunResult
     from spirals.scenarios.one_run import run_scenario as run
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from spirals.scenarios.tables import read_runs, table_digest
 
 __all__ = [
-    "RunResult", "Scenario", "Study", "SweepResult", "load_scenario", "load_study", "read_runs", "run", "sweep",
-    "table_digest",
+    "RunResult", "Scenario", "Study", "SweepResult", "attribute_causes", "attribute_run", "load_scenario", "load_study",
+    "read_runs", "run", "sweep", "table_digest",
 ]
 
 _PLACES = {
@@ -30,6 +31,8 @@ _PLACES = {
     "Scenario": ("scenario", "Scenario"),
     "Study": ("study", "Study"),
     "SweepResult": ("study_sweep", "SweepResult"),
+    "attribute_causes": ("attribution", "attribute_causes"),
+    "attribute_run": ("attribution", "attribute_run"),
     "load_scenario": ("loader", "load_scenario"),
     "load_study": ("study", "load_study"),
     "read_runs": ("tables", "read_runs"),

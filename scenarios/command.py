@@ -84,7 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("scenario", metavar="SCENARIO", help="name of the catalogue, or a TOML file")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
     verb.add_argument("--steps", metavar="N", help="number of steps instead of the scenario's")
-    verb.add_argument("--twins", action="store_true", help="run the twins T1, T2, T3 as well and compare")
+    verb.add_argument("--twins", action="store_true",
+                      help="run the twins T1, T2, T3 as well, compare, and attribute outcomes to channels")
+    verb.add_argument("--channels", metavar="A,B",
+                      help="channels of the attribution (default with --twins: mark,margin,depth,index as far as the "
+                      "scenario has them); a+b,c: groups for Owen values; none: no attribution")
+    verb.add_argument("--causes", action="store_true", help="attribute by cause of forced flow as well")
     verb.add_argument("--out", metavar="DIR", help="folder for outcomes, steps and events")
     verb.set_defaults(verb=verbs.run)
 

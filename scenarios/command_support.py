@@ -8,7 +8,7 @@ from typing import Any
 
 from spirals.simulation.errors import InputError
 
-__all__ = ["Faults", "plain", "print_json"]
+__all__ = ["Faults", "channels_of", "plain", "print_json"]
 
 
 class Faults:
@@ -54,6 +54,20 @@ class Faults:
         """Raise InputError with everything found, if anything was."""
         if self.lines:
             raise InputError(self.lines)
+
+
+def channels_of(text: str | None, twins: bool) -> tuple[tuple[str, ...] | None, tuple[tuple[str, ...], ...]]:
+    """Return the channels and the groups that ``a+b,c`` names; None for the usual ones, () for none.
+
+    Without a plus there are no groups. Without text the usual channels go with twins.
+    """
+    if text is None:
+        return (None if twins else ()), ()
+    if text.strip() in ("", "none"):
+        return (), ()
+    groups = tuple(tuple(name.strip() for name in group.split("+")) for group in text.split(","))
+    channels = tuple(name for group in groups for name in group)
+    return channels, groups if "+" in text else ()
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from spirals.scenarios.command_support import Faults, print_json
+from spirals.scenarios.command_support import Faults, channels_of, print_json
 from spirals.simulation.errors import InputError
 
 __all__ = ["bench", "fit_book", "list_names", "report", "run", "show", "sweep"]
@@ -60,18 +60,23 @@ def run(options: argparse.Namespace) -> int:
     faults.raise_if_any()
     from spirals.scenarios.single_run import run_inputs
 
+    channels, groups = channels_of(options.channels, options.twins)
     with contextlib.redirect_stdout(sys.stderr):
         result = run_inputs(inputs, seed or 0, twins=("T1", "T2", "T3") if options.twins else (),
+                            channels=channels, groups=groups, causes=None if options.causes else (),
                             folder=Path(options.out) if options.out else None, progress=not options.quiet)
     if options.json:
         print_json({"scenario": result.scenario, "seed": result.seed, "stop_reason": result.stop_reason,
-                     "outcomes": result.outcomes, "attribution": result.attribution})
+                     "outcomes": result.outcomes, **result.shares()})
         return 0
     print(f"{result.scenario}, seed {result.seed}: {result.stop_reason}")
     _print_numbers(result.outcomes)
-    for outcome, channels in result.attribution.items():
+    for outcome, levels in result.attribution.items():
         print(f"\n{outcome} =")
-        _print_numbers(channels)
+        _print_numbers(levels)
+    for outcome, levels in result.causes.levels().items() if result.causes is not None else ():
+        print(f"\n{outcome}, by cause =")
+        _print_numbers(levels)
     if options.out:
         print(f"\nresults in {options.out}")
     return 0

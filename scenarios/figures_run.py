@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["run_figure", "thinned"]
+__all__ = ["run_figure", "thinned", "time_axis"]
 
 MAX_POINTS = 1500
 BLUE, VERMILION, GREEN, PURPLE, OCHRE, INDIGO, SLATE = PALETTE
@@ -64,7 +64,7 @@ def run_figure(
         for (_, draw), panel in zip(panels, axes[:, 0], strict=True):
             draw(panel)
             panel.set_xlim(0.0, float(steps["seconds"].max()))
-        _time_axis(axes[-1, 0], float(steps["seconds"].max()), opening_seconds)
+        time_axis(axes[-1, 0], float(steps["seconds"].max()), opening_seconds)
     return canvas_figure
 
 
@@ -197,8 +197,8 @@ def _losses(axes: "Axes", totals: pd.DataFrame) -> None:
     direct_labels(axes, ends, gap=0.16, reach=0.025)
 
 
-def _time_axis(axes: "Axes", last: float, opening_seconds: float) -> None:
-    """Round ticks in UTC when the opening is a time of day, else in minutes or seconds since the opening."""
+def time_axis(axes: "Axes", last: float, opening_seconds: float) -> None:
+    """Set round ticks in UTC when the opening is a time of day, else in minutes or seconds since the opening."""
     widths: Sequence[float] = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
     width = next((one for one in widths if last / one <= 9), 86400.0)
     start = -opening_seconds % width if opening_seconds else 0.0

@@ -9,8 +9,11 @@ from spirals.simulation.measures.genealogy import Genealogy, genealogy
 
 if TYPE_CHECKING:
     from spirals.scenarios.scenario import Scenario
+    from spirals.simulation.measures.record import RunRecord
+    from spirals.simulation.phase_log import PhaseLog
+    from spirals.simulation.simulation import Simulation
 
-__all__ = ["trace_run"]
+__all__ = ["family", "trace_run"]
 
 
 def trace_run(scenario: "Scenario", seed: int = 0) -> Genealogy:
@@ -33,7 +36,23 @@ def trace_run(scenario: "Scenario", seed: int = 0) -> Genealogy:
     engine = dataclasses.replace(scenario.engine, **switches)
     twin = SpiralModel(setup=dataclasses.replace(scenario, engine=engine), rng=seed, collect_every=0, loop=tape)
     twin.run()
-    recorder = model.core.recorder
+    return family(model.core, log, twin.core.record(), tape.tape)
+
+
+def family(run: "Simulation", log: "PhaseLog", twin: "RunRecord", tape: Any) -> Genealogy:
+    """Return the family tree of a finished run.
+
+    Parameters
+    ----------
+    run : Simulation
+        With ``trades=True`` and the loop `log`.
+    log : PhaseLog
+    twin : RunRecord
+        Its twin T1.
+    tape : ndarray, TAPE
+        What the twin recorded.
+    """
+    recorder = run.recorder
     kept = np.array(recorder.trade_steps, np.int64).reshape(-1, 2)
-    return genealogy(model.core.record(), twin.core.record(), log.phases, recorder.trades.rows,
-                     np.repeat(kept[:, 0], kept[:, 1]), tape.tape["mark"])
+    return genealogy(run.record(), twin, log.phases, recorder.trades.rows, np.repeat(kept[:, 0], kept[:, 1]),
+                     tape["mark"])

@@ -15,7 +15,9 @@ from spirals.scenarios.laws_book import OPENING_TICKS, LadderMarket, MarginByPri
 from spirals.simulation.randomness import generator
 from spirals.simulation.simulation import Simulation
 
-__all__ = ["Measured", "cascade_sizes", "fixed_point", "gain", "generalised_poisson", "refill"]
+__all__ = [
+    "Measured", "cascade_sizes", "fixed_point", "gain", "generalised_poisson", "poisson_thresholds", "refill",
+]
 
 SPACING = 5   # [ticks] price move of one liquidation
 
@@ -57,7 +59,7 @@ def refill(n: float, decay: float, *, ramp: int = 400, steps: int = 200, seeds: 
     keep, found = math.exp(-decay / steps), []
     fall = np.concatenate([[0.0], np.linspace(ramp / steps, ramp, steps)])
     for seed in range(1, seeds + 1):
-        thresholds = _poisson(n / SPACING, ramp * 12, seed)
+        thresholds = poisson_thresholds(n / SPACING, ramp * 12, seed)
         people = LadderMarket(thresholds, SPACING, 0.015, 1, 600, fall=fall, keep=keep)
         found.append(_fall(controlled(people, steps, seed=seed)) / ramp)
     law = 1.0 + n / decay * (1.0 - math.exp(-decay / (1.0 - n)))
@@ -96,7 +98,7 @@ def cascade_sizes(n: float, *, shock: int = 25, seeds: int = 400) -> tuple[NDArr
     """
     sizes = []
     for seed in range(1, seeds + 1):
-        thresholds = _poisson(n / SPACING, 3000, seed)
+        thresholds = poisson_thresholds(n / SPACING, 3000, seed)
         people = LadderMarket(thresholds, SPACING, 0.015, 1, 3500, sale=shock)
         run = controlled(people, 2, seed=seed)
         sizes.append((_fall(run) - shock) / SPACING)
@@ -110,7 +112,7 @@ def generalised_poisson(n: float, theta: float, most: int) -> NDArray[np.float64
     return np.exp(logs)
 
 
-def _poisson(density: float, reach: int, seed: int) -> NDArray[np.float64]:
+def poisson_thresholds(density: float, reach: int, seed: int) -> NDArray[np.float64]:
     """Return thresholds of a Poisson process of that density over `reach` ticks below the opening."""
     rng = generator(seed, "laws.thresholds")
     return OPENING_TICKS - np.sort(rng.random(rng.poisson(density * reach))) * reach

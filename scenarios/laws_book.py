@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spirals.simulation.accounts.margin_calls import MarginCalls
 from spirals.simulation.contracts import Instrument
-from spirals.simulation.engine import Engine
+from spirals.simulation.engine import TWINS, Engine
 from spirals.simulation.liquidation.mechanism import LiquidationMechanism
 from spirals.simulation.liquidation.waterfall import LossWaterfall
 from spirals.simulation.margin.policy import MarginPolicy
@@ -27,6 +27,7 @@ from spirals.simulation.market.funding import Funding
 from spirals.simulation.market.price_feed import PriceFeed
 from spirals.simulation.market.view import MarketState
 from spirals.simulation.market.volatility import VolatilityEstimator
+from spirals.simulation.open_loop import ClosedLoop
 from spirals.simulation.parameters import parameter
 from spirals.simulation.simulation import Simulation
 from spirals.simulation.state import BACKGROUND_ROW, BUY, FIRST_ROW, SELL, Cause, Kind, OrderKind
@@ -66,7 +67,10 @@ class LadderMarket:
     levels : int
         Ticks that the ladder reaches down.
     sale : int
-        [lots] Sold by an outsider in the first step: the exogenous shock as an order.
+        [lots] Sold by an outsider at once: the exogenous shock as an order.
+    sale_steps : int
+        With more than 1 the outsider sells that much in every second step up to this one, so that what it sets off
+        is sold while it waits.
     fall : ndarray of shape (n_steps + 1,), optional
         [ticks] Exogenous fall of the place where the ladder stands, by step; with it the ladder is renewed.
     keep : float
@@ -77,13 +81,15 @@ class LadderMarket:
 
     def __init__(
         self, thresholds: NDArray[np.float64], lots: int, maintenance: float, lots_per_tick: int, levels: int, *,
-        sale: int = 0, fall: NDArray[np.float64] | None = None, keep: float = 1.0, side: int = SELL,
+        sale: int = 0, sale_steps: int = 1, fall: NDArray[np.float64] | None = None, keep: float = 1.0,
+        side: int = SELL,
     ) -> None:
         if side == BUY and (sale or fall is not None):
             raise ValueError("the mirrored ladder stands still: side=BUY goes without sale and fall")
         self.side = side
         self.thresholds, self.lots, self.maintenance = np.asarray(thresholds), lots, maintenance
-        self.lots_per_tick, self.levels, self.sale, self.fall, self.keep = lots_per_tick, levels, sale, fall, keep
+        self.lots_per_tick, self.levels, self.fall, self.keep = lots_per_tick, levels, fall, keep
+        self.sale, self.sale_steps = sale, sale_steps
         self.outsider = FIRST_ROW + len(self.thresholds)
         self.n_accounts = self.outsider + 1
         self.max_orders = levels + 4
@@ -109,11 +115,11 @@ class LadderMarket:
         self.bought[0] = -total
 
     def decide(self, simulation: Simulation, orders: NDArray[Any]) -> int:
-        """Put the ladder where it belongs, print its top, and sell for the outsider in the first step."""
+        """Put the ladder where it belongs, print its top, and sell for the outsider in the first steps."""
         step, n = simulation.step_index, 0
         if self.fall is not None or step == 0:
             n = self._renew(simulation, orders)
-        if step == 1 and self.sale:
+        if 1 <= step <= self.sale_steps and step % 2 and self.sale:
             _write(orders[n:n + 1], self.outsider, OrderKind.IOC, SELL, 1, self.sale, 2_000)
             n += 1
         scripted = float(simulation.market.flow_notional[0])
@@ -155,29 +161,34 @@ class LadderMarket:
 
 def controlled(
     people: LadderMarket, steps: int, *, seed: int = 1, margin: MarginPolicy | None = None, max_rounds: int = 1000,
-    price_feed: PriceFeed | None = None,
+    price_feed: PriceFeed | None = None, twin: str = "", loop: ClosedLoop | None = None, trades: bool = False,
 ) -> Simulation:
-    """Return a finished run of the controlled market: its mark is the last trade unless `price_feed` says otherwise."""
-    simulation = opened(people, steps, seed=seed, margin=margin, max_rounds=max_rounds, price_feed=price_feed)
+    """Return a finished run of the controlled market: its mark is the last trade unless `price_feed` says otherwise.
+
+    `twin` names a twin of it; `loop` and `trades` as of :class:`~spirals.simulation.simulation.Simulation`.
+    """
+    simulation = opened(people, steps, seed=seed, margin=margin, max_rounds=max_rounds, price_feed=price_feed,
+                        twin=twin, loop=loop, trades=trades)
     simulation.run()
     return simulation
 
 
 def opened(
     people: LadderMarket, steps: int, *, seed: int = 1, margin: MarginPolicy | None = None, max_rounds: int = 1000,
-    price_feed: PriceFeed | None = None,
+    price_feed: PriceFeed | None = None, twin: str = "", loop: ClosedLoop | None = None, trades: bool = False,
 ) -> Simulation:
-    """Return the controlled market at its opening."""
+    """Return the controlled market at its opening; parameters as of :func:`controlled`."""
+    switches: Any = TWINS[twin][1] if twin else {}
     rate = people.maintenance
     setup = types.SimpleNamespace(
         instruments=(CONTRACT,), outside_world=ConstantPrice(float(OPENING_TICKS)), shocks=(),
         price_feed=price_feed or PriceFeed(mark="last", index_feedback=0.0), volatility=VolatilityEstimator(),
         funding=Funding(kind="none"), margin=margin or Static(min(2.0 * rate, 1.0), rate), margin_calls=MarginCalls(),
         liquidation=LiquidationMechanism(size="full", price_band=0.9, fee_rate=0.0),
-        waterfall=LossWaterfall(insurance_fund=1e12), engine=Engine(max_rounds=max_rounds), steps=steps,
+        waterfall=LossWaterfall(insurance_fund=1e12), engine=Engine(max_rounds=max_rounds, **switches), steps=steps,
         step_seconds=1.0, opening_seconds=0.0,
     )
-    return Simulation(setup, people, seed)
+    return Simulation(setup, people, seed, loop=loop, trades=trades)
 
 
 def _write(rows: NDArray[Any], account: int, kind: int, side: int, ticks: Any, lots: int, arrival: int) -> None:

@@ -12,10 +12,14 @@ from spirals.simulation.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from spirals.scenarios.attribution import RunAttribution
     from spirals.scenarios.scenario import Scenario
+    from spirals.simulation.measures.genealogy import Genealogy
     from spirals.simulation.measures.record import RunRecord
 
-__all__ = ["RunResult", "attribution", "run_cell", "run_scenario", "write_table"]
+__all__ = [
+    "RunResult", "attribution", "finished_core", "run_cell", "run_scenario", "twin_setup", "write_table",
+]
 
 
 STEPS_AT_ONCE = 20
@@ -34,12 +38,17 @@ class RunResult:
     outcomes : dict of str to float
         Every measure by name; ``spirals list measures`` gives meaning and unit.
     attribution : dict of str to dict
-        Per compared outcome the level of each channel; channels add up to the outcome. Empty without
-        twin T1.
+        Per outcome the levels of shock, direct impact and each channel, which add up to the outcome; without channels
+        only what twin T1 tells. Empty without twin T1.
     record : RunRecord
         Everything that was recorded, as arrays.
     twins : dict of str to RunRecord
         The same of every twin.
+    channels, causes : RunAttribution or None
+        The attribution with first-in, last-out and interactions, by channel and by cause of forced flow; None where
+        none was asked for.
+    genealogy : Genealogy or None
+        Family tree of the liquidations; with an attribution.
     """
 
     scenario: str
@@ -49,6 +58,19 @@ class RunResult:
     attribution: dict[str, dict[str, float]]
     record: "RunRecord"
     twins: "dict[str, RunRecord]"
+    channels: "RunAttribution | None" = None
+    causes: "RunAttribution | None" = None
+    genealogy: "Genealogy | None" = None
+
+    def shares(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return levels and details of every attribution as plain data."""
+        found: dict[str, Any] = {"attribution": self.attribution}
+        if self.channels is not None:
+            found["attribution_detail"] = self.channels.detail()
+        if self.causes is not None:
+            found |= {"attribution_by_cause": self.causes.levels(),
+                      "attribution_by_cause_detail": self.causes.detail()}
+        return found
 
     def tables(self, twin: str = "") -> "dict[str, pd.DataFrame]":
         """Return steps, totals, calls, liquidations and auto-deleveraging of the run or of a twin."""
@@ -62,6 +84,9 @@ def run_scenario(
     seed: int = 0,
     *,
     twins: Sequence[str] = (),
+    channels: Sequence[str] | None = (),
+    causes: Sequence[str] | None = (),
+    groups: Sequence[Sequence[str]] = (),
     steps: int | None = None,
     progress: bool = False,
 ) -> RunResult:
@@ -75,6 +100,13 @@ def run_scenario(
         Any non-negative whole number.
     twins : sequence of str
         Names among T1, T2, T3: the same run, same draws, with one part of the feedback cut.
+    channels : sequence of str, optional
+        Channels of the feedback to share the outcomes out over, at 2^n runs in all for n up to six and with twin T1;
+        None: the usual ones that the scenario has. See :func:`~spirals.scenarios.attribution.attribute_run`.
+    causes : sequence of str, optional
+        The same by cause of forced flow; None: those that the scenario has.
+    groups : sequence of sequence of str
+        A partition of the channels for Owen values.
     steps : int, optional
         Number of steps instead of the scenario's.
     progress : bool
@@ -83,36 +115,56 @@ def run_scenario(
     Raises
     ------
     InputError
-        A seed, number of steps or twin that does not exist, inputs that contradict, or code of the user's
-        with which the run does not open: all that happens before the first step.
+        A seed, number of steps, twin, channel or cause that does not exist, inputs that contradict, or code of the
+        user's with which the run does not open: all that happens before the first step.
     RuntimeError
         Code of the user's failed from the first step on.
     """
-    from spirals.agents.model import SpiralModel
     from spirals.simulation.engine import TWINS
-    from spirals.simulation.measures.outcomes import outcomes
 
     _check(seed, steps, twins, tuple(TWINS))
     if steps is not None:
         scenario = dataclasses.replace(scenario, steps=steps)
+    if channels == () and causes == ():
+        return _plain_run(scenario, seed, tuple(dict.fromkeys(twins)), progress)
+    from spirals.scenarios.attributed_run import attributed_run
+
+    return attributed_run(scenario, seed, twins, channels, causes, groups, progress)
+
+
+def _plain_run(scenario: "Scenario", seed: int, twins: Sequence[str], progress: bool) -> RunResult:
+    from spirals.simulation.measures.outcomes import outcomes
+
     records = {}
-    variants = ("", *dict.fromkeys(twins))
-    with progress_bar(scenario.steps * len(variants), 0, "step", progress) as advance:
-        for name in variants:
-            switches: Any = TWINS[name][1] if name else {}
-            setup = dataclasses.replace(scenario, engine=dataclasses.replace(scenario.engine, **switches))
-            model = _opened(SpiralModel, setup, seed)
-            _run_to_end(model, advance)
-            records[name] = model.core.record()
+    with progress_bar(scenario.steps * (1 + len(twins)), 0, "step", progress) as advance:
+        for name in ("", *twins):
+            records[name] = finished_core(twin_setup(scenario, name), seed, advance).record()
     own = records.pop("")
     measured = outcomes(own, records)
     return RunResult(scenario.name, seed, own.stop_reason, measured, attribution(measured), own, records)
 
 
-def _opened(model: Any, setup: Any, seed: int) -> Any:
+def twin_setup(scenario: "Scenario", twin: str) -> "Scenario":
+    """Return the scenario with the switches of a twin; unchanged for ""."""
+    from spirals.simulation.engine import TWINS
+
+    switches: Any = TWINS[twin][1] if twin else {}
+    return dataclasses.replace(scenario, engine=dataclasses.replace(scenario.engine, **switches))
+
+
+def finished_core(setup: "Scenario", seed: int, advance: Callable[[int], Any], **options: Any) -> Any:
+    """Return the core of a run at its end; `options` go to the model, `advance` is told of steps done."""
+    from spirals.agents.model import SpiralModel
+
+    model = _opened(SpiralModel, setup, seed, options)
+    _run_to_end(model, advance)
+    return model.core
+
+
+def _opened(model: Any, setup: Any, seed: int, options: dict[str, Any]) -> Any:
     """Return the model at its opening; whatever goes wrong until here is input that cannot be used."""
     try:
-        return model(setup=setup, rng=seed, collect_every=0)
+        return model(setup=setup, rng=seed, collect_every=0, **options)
     except SystemExit as error:
         raise InputError([f"the user's code called sys.exit({error.code!r}) before the first step"]) from error
     except RuntimeError as error:
@@ -141,24 +193,32 @@ def run_cell(task: dict[str, Any]) -> dict[str, Any]:
     ----------
     task : dict
         ``inputs`` (resolved), ``seed``, ``twins``, ``tables``, ``run_id``, ``folder``; with ``path``, a file of
-        exogenous prices instead of the scenario's outside world.
+        exogenous prices instead of the scenario's outside world; with ``attribution``, channels.
 
     Returns
     -------
     dict
-        ``stop_reason`` and every outcome.
+        ``stop_reason`` and every outcome; with channels also the columns of
+        :func:`~spirals.scenarios.attribution_columns.columns_of`.
     """
+    from spirals.scenarios.attributed_run import attributed_run
+    from spirals.scenarios.attribution_columns import columns_of
     from spirals.scenarios.loader import Inputs, build_scenario
 
     scenario = build_scenario(Inputs(task["inputs"]))
     if task.get("path"):
         scenario = _on_path(scenario, Path(task["path"]))
-    result = run_scenario(scenario, task["seed"], twins=task["twins"])
+    channels = tuple(task.get("attribution", ()))
+    if channels:
+        result = attributed_run(scenario, task["seed"], task["twins"], channels, (), (), False, trace=False)
+    else:
+        result = run_scenario(scenario, task["seed"], twins=task["twins"])
     if task["tables"]:
         found = result.tables()
         for name in task["tables"]:
             write_table(found[name], Path(task["folder"]) / name / f"{task['run_id']}.parquet")
-    return {"stop_reason": result.stop_reason, **result.outcomes}
+    shares = {} if result.channels is None else columns_of(result.channels)
+    return {"stop_reason": result.stop_reason, **result.outcomes, **shares}
 
 
 def _on_path(scenario: "Scenario", file: Path) -> "Scenario":

@@ -2,7 +2,9 @@
 
 ``python -m spirals.scenarios.reference results/procyclicality results/reference`` writes
 ``<study>.png`` and ``<study>-effects.csv``; the README quotes them and a test compares the two. For studies of policies
-the figure is the map of signs and ``<study>-conditions.csv`` is added; several of them make one ``summary``.
+the figure is the map of signs and ``<study>-conditions.csv`` is added; several of them make one ``summary``. For a
+study with an attribution, ``python -m spirals.scenarios.reference results/attribution results/reference`` writes
+``attribution.png`` and ``attribution.csv``.
 """
 
 import csv
@@ -12,6 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from spirals.scenarios.attribution_columns import READINGS
+from spirals.scenarios.attribution_effects import (
+    attributed_channels,
+    channel_readings,
+    level_intervals,
+    spiral_total,
+)
 from spirals.scenarios.effects import cell_effects, completed, in_design_order, overall_effect, study_layout
 from spirals.scenarios.figures import rendered
 from spirals.scenarios.figures_policies import sign_map
@@ -19,6 +30,7 @@ from spirals.scenarios.figures_study import headline_figure
 from spirals.scenarios.policy_conditions import Condition, conditions, outcome_scale
 from spirals.scenarios.policy_effects import PolicyRuns, pi_effects, policy_runs
 from spirals.scenarios.report_policies import main_outcomes
+from spirals.scenarios.report_study_attribution import FIGURED, cells_figure, study_cells_of
 from spirals.scenarios.tables import read_runs
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.catalogue import unit_of
@@ -26,6 +38,8 @@ from spirals.simulation.measures.catalogue import unit_of
 __all__ = ["REPORTED", "write_reference"]
 
 REPORTED = ("excess_drawdown", "forced_notional", "bad_debt_gross", "margin_locked")
+ATTRIBUTION_COLUMNS = ("cell", "outcome", "unit", "level", "mean", "low", "high", "first_in", "last_out",
+                       "replications")
 COLUMNS = ("outcome", "unit", "difference", "low", "high", "cells_higher", "cells_lower", "cells")
 
 
@@ -45,6 +59,9 @@ def write_reference(results: Path | Sequence[Path], folder: Path) -> list[Path]:
     runs = in_design_order(completed(runs), manifest["design"])
     layout = study_layout(runs, list(manifest["design"]), manifest.get("lever"))
     name = manifest["name"]
+    channels = attributed_channels(manifest, runs)
+    if channels:
+        return _write_attribution(study_cells_of(runs, layout), channels, folder, name)
     figure, table = folder / f"{name}.png", folder / f"{name}-effects.csv"
     rendered(headline_figure(runs, layout, manifest["outcomes"]), figure, dots_per_inch=110)
     rows = []
@@ -54,6 +71,24 @@ def write_reference(results: Path | Sequence[Path], folder: Path) -> list[Path]:
         rows.append([outcome, unit_of(outcome), *_numbers(one.estimate, one.low, one.high), signs.count(1),
                      signs.count(-1), len(signs)])
     _write(table, COLUMNS, rows)
+    return [figure, table]
+
+
+def _write_attribution(
+    cells: Sequence[tuple[str, pd.DataFrame]], channels: Sequence[str], folder: Path, name: str
+) -> list[Path]:
+    figure, table = folder / f"{name}.png", folder / f"{name}.csv"
+    rendered(cells_figure(cells, channels), figure, dots_per_inch=130)
+    rows = []
+    for label, part in cells:
+        for outcome in FIGURED:
+            readings, _ = channel_readings(part, outcome, channels)
+            levels = level_intervals(part, outcome, channels) | {"all but shock": spiral_total(part, outcome, channels)}
+            for level, one in levels.items():
+                beside = [readings[key][level].estimate for key in READINGS] if level in channels else []
+                rows.append([label, outcome, unit_of(outcome), level, *_numbers(one.estimate, one.low, one.high),
+                             *(_numbers(*beside) or ["", ""]), one.n])
+    _write(table, ATTRIBUTION_COLUMNS, rows)
     return [figure, table]
 
 

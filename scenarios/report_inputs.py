@@ -142,7 +142,8 @@ def inputs_section(manifest: Mapping[str, Any]) -> str:
 def provenance_section(manifest: Mapping[str, Any]) -> str:
     """Return how the result was made: everything in the manifest besides inputs and results."""
     skipped = {"points", "inputs", "scenario", "base", "printed", "targets", "outcomes", "attribution", "sources",
-               "twins"}
+               "twins", "attribution_detail", "attribution_by_cause", "attribution_by_cause_detail", "genealogy",
+               "stability"}
     rows = []
     for key, value in manifest.items():
         if key in skipped and not isinstance(value, str | int | float):

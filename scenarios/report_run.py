@@ -8,6 +8,8 @@ import pandas as pd
 
 from spirals.scenarios.figures import to_svg
 from spirals.scenarios.figures_run import run_figure
+from spirals.scenarios.report_attribution import attribution_body
+from spirals.scenarios.report_genealogy import genealogy_body, stability_body
 from spirals.scenarios.report_html import Section, escape, figure, note, page, paragraph, table
 from spirals.scenarios.report_inputs import inputs_of, inputs_section, printed_fields, provenance_section, scenario_name
 from spirals.scenarios.report_numbers import format_number, format_outcome, plain_name
@@ -38,9 +40,9 @@ def run_page(
     ----------
     run : mapping
         Content of ``run.json``: ``scenario``, ``seed``, ``stop_reason``, ``outcomes``; where present
-        ``title``, ``summary``, ``inputs`` with ``sources``, ``printed``, ``attribution``,
-        ``opening_seconds`` and ``targets``, a list of tables with the keys ``quantity``, ``low``,
-        ``high``, ``source``, ``outcome``.
+        ``title``, ``summary``, ``inputs`` with ``sources``, ``printed``, ``attribution`` (and details),
+        ``genealogy``, ``stability``, ``opening_seconds`` and ``targets``, a list of tables with the keys
+        ``quantity``, ``low``, ``high``, ``source``, ``outcome``.
     tables : mapping of str to DataFrame
         As :func:`~spirals.scenarios.report_tables.run_tables` makes them.
     twins : mapping of str to mapping
@@ -56,7 +58,13 @@ def run_page(
     if any(name in TWIN_MEASURES for name in outcomes):
         sections.append(Section("excess", "What the loop added", _excess(outcomes)))
     if run.get("attribution"):
-        sections.append(Section("attribution", "Attribution to channels", _attribution(run["attribution"])))
+        sections.append(Section("attribution", "Attribution to channels", attribution_body(run)))
+    if "genealogy" in tables and "steps" in tables:
+        body = genealogy_body(run, tables["genealogy"], tables["steps"])
+        sections.append(Section("genealogy", "Who set off whom", body))
+    if run.get("stability") and "steps" in tables:
+        body = stability_body(run["stability"], tables["steps"], _opening(run))
+        sections.append(Section("stability", "How near to instability", body))
     sections += [
         Section("outcomes", "Outcomes", _outcomes(outcomes)),
         Section("printed", "Rules that every result depends on", table(("Field", "Value"), printed_fields(run, {}))),
@@ -79,7 +87,7 @@ def _course(
 ) -> str:
     steps = tables["steps"]
     instruments = sorted(steps["instrument"].unique()) if "instrument" in steps else [0]
-    opening = float(run.get("opening_seconds") or inputs_of(run).get("opening_seconds") or 0.0)
+    opening = _opening(run)
     parts = []
     for instrument in instruments:
         own = _of_instrument(steps, instrument)
@@ -90,6 +98,11 @@ def _course(
         svg = to_svg(run_figure(own, tables.get("totals", pd.DataFrame()), beside, opening))
         parts.append(figure(svg, title, caption, "Prices, forced flow, margin, liquidity and losses over time"))
     return "".join(parts)
+
+
+def _opening(run: Mapping[str, Any]) -> float:
+    """Return the time of day at the opening [s], 0 where none is stated."""
+    return float(run.get("opening_seconds") or inputs_of(run).get("opening_seconds") or 0.0)
 
 
 def _of_instrument(steps: pd.DataFrame, instrument: Any) -> pd.DataFrame:
@@ -127,18 +140,6 @@ def _excess(outcomes: Mapping[str, float]) -> str:
     )
     remark = paragraph(EXCESS_BAD_DEBT) if "excess_bad_debt" in outcomes else ""
     return table(("", "Run", "Twin T1", "Difference"), rows, numeric=(1, 2, 3)) + paragraph(text) + remark
-
-
-def _attribution(attribution: Mapping[str, Mapping[str, float]]) -> str:
-    """One row per outcome, one column per channel, in levels that add up to the outcome."""
-    channels = list(dict.fromkeys(name for levels in attribution.values() for name in levels))
-    rows = [
-        (plain_name(outcome), *(format_outcome(outcome, levels[name]) if name in levels else "" for name in channels))
-        for outcome, levels in attribution.items()
-    ]
-    headers = ("Outcome", *(name.replace("_", " ").capitalize() for name in channels))
-    return table(headers, rows, numeric=range(1, len(headers)), caption="Levels, not shares: channels add up to the "
-                 "outcome; how they are told apart is an accounting convention.")
 
 
 def _outcomes(outcomes: Mapping[str, float]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from spirals.scenarios.attribution_effects import attributed_channels
 from spirals.scenarios.effects import (
     Layout,
     cell_effects,
@@ -34,6 +35,7 @@ from spirals.scenarios.report_numbers import (
 from spirals.scenarios.report_policies import main_outcomes, policy_sections
 from spirals.scenarios.report_reading import depth_table, lead_of, policy_reading_body, reading_body
 from spirals.scenarios.report_sensitivity import pooled_over, ranking_body, rankings_of, sampled_levels
+from spirals.scenarios.report_study_attribution import study_attribution_body, twin_pairing_body
 from spirals.scenarios.report_study_tables import (
     LEVEL,
     cells_section,
@@ -99,11 +101,13 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
     done = completed(runs)
     first = [name for name in manifest.get("outcomes") or () if name in runs][:4]
     shown = first or [name for name in HEADLINE if name in runs]
+    channels = attributed_channels(manifest, done)
     if found is not None:
         sections = [Section("reading", "How to read this", policy_reading_body()),
-                    *policy_sections(found, main_outcomes(found, manifest.get("outcomes") or ()))]
+                    *policy_sections(found, main_outcomes(found, manifest.get("outcomes") or ())),
+                    *_shares(done, layout, channels), *_twin_pairing(done, layout)]
     else:
-        sections = _results(done, layout, shown) if len(done) and layout.lever else [_nothing(runs, layout)]
+        sections = _results(done, layout, shown, channels) if len(done) and layout.lever else [_nothing(runs, layout)]
         sections = [Section("reading", "How to read this", reading_body(layout, shown)), *sections]
     if sampled and len(done):
         outcomes = [name for name in EFFECTS if name in drawn] or shown
@@ -130,13 +134,25 @@ def study_page(manifest: Mapping[str, Any], runs: pd.DataFrame) -> str:
     )
 
 
-def _results(done: pd.DataFrame, layout: Layout, shown: Sequence[str]) -> list[Section]:
+def _shares(done: pd.DataFrame, layout: Layout, channels: Sequence[str]) -> list[Section]:
+    body = study_attribution_body(done, layout, channels) if channels else ""
+    return [Section("attribution", "What each channel added", body)] if body else []
+
+
+def _twin_pairing(done: pd.DataFrame, layout: Layout) -> list[Section]:
+    body = twin_pairing_body(done, layout) if len(done) else ""
+    return [Section("pairing", "What pairing with the twin bought", body)] if body else []
+
+
+def _results(done: pd.DataFrame, layout: Layout, shown: Sequence[str], channels: Sequence[str]) -> list[Section]:
+    sections, pairs = _shares(done, layout, channels), twin_pairing_body(done, layout)
+    if channels and not pd.api.types.is_numeric_dtype(done[layout.lever]):   # models side by side, no dose to compare
+        return [*sections, *_twin_pairing(done, layout)]
     lever = lever_name(layout)
     measured = [name for name in EFFECTS if name in done] or list(shown[:3])
     effects = {name: cell_effects(done, layout, name, LEVEL) for name in measured}
     beside = [name for name in (PRICE_PAID, *shown) if name in done and name not in effects]
     overall = {name: overall_effect(done, layout, name, LEVEL) for name in (*effects, *dict.fromkeys(beside))}
-    sections = []
     if not any(one.difference.n for found in effects.values() for one in found):
         effects = {}
         sections.append(Section("findings", "Findings", note(NOT_CROSSED, warning=True)))
@@ -147,7 +163,7 @@ def _results(done: pd.DataFrame, layout: Layout, shown: Sequence[str]) -> list[S
     if effects:
         title = f"{NUMBERS[len(effects)]} of {lever}"
         sections.append(Section("effects", title, effects_body(effects, overall, layout)))
-        sections.append(Section("pairing", "What pairing bought", pairing_body(effects)))
+        sections.append(Section("pairing", "What pairing bought", pairing_body(effects) + pairs))
     if any(f"pnl_{name}" in done for name in CLASSES):
         sections.append(Section("classes", "Who paid", classes_section(done, layout)))
     return sections

@@ -1,8 +1,10 @@
 """A single run of resolved inputs, kept in a folder where asked for."""
 
+import dataclasses
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from spirals.scenarios.first_use import announced
 from spirals.scenarios.identity import run_id
@@ -10,6 +12,9 @@ from spirals.scenarios.loader import Inputs, build_scenario
 from spirals.scenarios.manifest import now, provenance
 from spirals.scenarios.one_run import RunResult, run_scenario, write_table
 from spirals.scenarios.store import RUN_MANIFEST, Store
+
+if TYPE_CHECKING:
+    from spirals.scenarios.scenario import Scenario
 
 __all__ = ["run_inputs"]
 
@@ -19,10 +24,16 @@ def run_inputs(
     seed: int,
     *,
     twins: Sequence[str] = (),
+    channels: Sequence[str] | None = (),
+    causes: Sequence[str] | None = (),
+    groups: Sequence[Sequence[str]] = (),
     folder: Path | None = None,
     progress: bool = False,
 ) -> RunResult:
     """Run resolved inputs once; with `folder`, write manifest, the row of outcomes, steps and events there.
+
+    With an attribution the folder also gets the family tree of the liquidations and the stability margin along the
+    path. For `channels`, `causes` and `groups` see :func:`~spirals.scenarios.one_run.run_scenario`.
 
     Raises
     ------
@@ -30,13 +41,18 @@ def run_inputs(
         Bad inputs, or a folder that belongs to something else; nothing is overwritten.
     """
     scenario = build_scenario(inputs)
+    asked: dict[str, Any] = {"twins": twins, "channels": channels, "causes": causes, "groups": groups}
     if folder is None:
         with announced():
-            return run_scenario(scenario, seed, twins=twins, progress=progress)
+            return run_scenario(scenario, seed, **asked, progress=progress)
     owner = {"kind": "run", "name": inputs.name, "seed": seed, "twins": list(twins),
              "overrides": list(inputs.overrides)}
+    stated: dict[str, Any] = {"channels": list(channels or ()), "groups": [list(group) for group in groups],
+                              "causes": "all" if causes is None else list(causes)}
+    stated = {name: value for name, value in stated.items() if value}
+    owner |= stated
     with Store(folder, owner, RUN_MANIFEST) as store:
-        identity = run_id(inputs.tree, inputs.files(), seed, extra={"twins": list(twins)})
+        identity = run_id(inputs.tree, inputs.files(), seed, extra={"twins": list(twins), **stated})
         manifest = {"scenario": inputs.name, "summary": inputs.tree.get("summary", ""), "run_id": identity,
                     "started": now(), "inputs": {"scenario": inputs.tree}, "targets": inputs.tree.get("targets", []),
                     "files": inputs.files(), **provenance()}
@@ -44,7 +60,7 @@ def run_inputs(
         row = {"run_id": identity, "scenario": inputs.name, "replication": 0, "seed": seed}
         try:
             with announced():
-                result = run_scenario(scenario, seed, twins=twins, progress=progress)
+                result = run_scenario(scenario, seed, **asked, progress=progress)
         except BaseException as error:
             failure = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -53,10 +69,23 @@ def run_inputs(
         for twin in ("", *result.twins):
             for name, table in result.tables(twin).items():
                 write_table(table, folder / f"{f'twin_{twin}_' if twin else ''}{name}.parquet")
+        loop = _loop_facts(scenario, seed, result, folder)
         _keep(store, {**manifest, "stop_reason": result.stop_reason, "outcomes": result.outcomes,
-                      "attribution": result.attribution},
+                      **result.shares(), **loop},
               {**row, "status": "done", "stop_reason": result.stop_reason, **result.outcomes})
         return result
+
+
+def _loop_facts(scenario: "Scenario", seed: int, result: RunResult, folder: Path) -> dict[str, object]:
+    """Write the family tree; return what else the report says about the loop. Nothing without an attribution."""
+    if result.genealogy is None:
+        return {}
+    from spirals.scenarios.report_tables import event_table
+    from spirals.scenarios.stability import stability_along
+
+    write_table(event_table(result.genealogy.events), folder / "genealogy.parquet")
+    return {"genealogy": {"averted": result.genealogy.averted, **dataclasses.asdict(result.genealogy.kernel)},
+            "stability": stability_along(scenario, seed)}
 
 
 def _keep(store: Store, manifest: dict[str, object], row: dict[str, object]) -> None:

@@ -31,6 +31,7 @@ from spirals.simulation.parameters import Part, parameter
 __all__ = ["Cell", "Study", "load_study", "study_cells"]
 
 TWIN_NAMES = ("T1", "T2", "T3")
+CHANNEL_NAMES = ("mark", "margin", "depth", "index", "funding", "hedge")
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 TABLE_NAMES = ("steps", "totals", "calls", "liquidations", "adl")
 
@@ -58,6 +59,8 @@ class Study(Part):
     replications: int = parameter(20, unit="runs per point", low=1, high=1_000_000)
     seed: int = parameter(0, low=0, high=2**53, help="root of the seeds of all replications")
     twins: tuple[str, ...] = parameter((), choices=TWIN_NAMES, help="twins to run beside every run")
+    attribution: tuple[str, ...] = parameter((), choices=CHANNEL_NAMES,
+                                             help="channels to attribute every run to, 2^n + 1 runs each")
     outcomes: tuple[str, ...] = parameter((), help="outcomes that the report shows first")
     tables: tuple[str, ...] = parameter((), choices=TABLE_NAMES, help="tables to keep of every run")
     set: dict[str, object] = parameter({}, help="inputs of the scenario to replace, path = value")
@@ -180,6 +183,11 @@ def check_study(study: Study, problems: Problems) -> None:
         elif name in TWIN_MEASURES and "T1" not in study.twins:
             problems.add("an outcome that is measured against twin T1, which the study does not run", ("outcomes",),
                          allowed="twins = [\"T1\"], or an outcome of the run itself", given=name)
+    if study.attribution and "T1" not in study.twins:
+        problems.add("an attribution is held against twin T1, which the study does not run", ("attribution",),
+                     allowed='twins = ["T1"], or no attribution', given=list(study.attribution))
+    if len(set(study.attribution)) < len(study.attribution):
+        problems.add("channel named twice", ("attribution",), allowed="each once", given=list(study.attribution))
     if len(problems) == before:
         blocks_of(study.blocks, axes, problems)
         search = path_search(study.deconvolve, axes, problems)

@@ -85,6 +85,7 @@ def sweep_study(
     if not isinstance(study, Study):
         study = load_study(study)
     cells = study_cells(study, overrides, allow_code=True)
+    _refuse_channels(study, cells)
     lines = override_lines(overrides)
     target = Path(folder) if folder is not None else default_folder(study.name, lines)
     started = time.perf_counter()
@@ -97,10 +98,24 @@ def sweep_study(
     return dataclasses.replace(result, seconds=time.perf_counter() - started)
 
 
+def _refuse_channels(study: Study, cells: Sequence[Cell]) -> None:
+    """Meet channels that a point of the design lacks before anything is run."""
+    from spirals.scenarios.channels import check_channels
+    from spirals.scenarios.loader import Inputs, build_scenario
+
+    found: dict[str, None] = {}
+    for inputs in {id(cell.inputs): cell.inputs for cell in cells if study.attribution}.values():
+        found |= dict.fromkeys(check_channels(build_scenario(Inputs(inputs.tree)), study.attribution))
+    if found:
+        raise InputError(list(found))
+
+
 def study_tasks(study: Study, cells: Sequence[Cell], folder: Path) -> list[Task]:
     """Return one task per cell, with its identity, its payload and its columns."""
     code, search = code_digest(), study.path_search()
     extra = {"twins": list(study.twins), "tables": list(study.tables)}
+    if study.attribution:
+        extra["attribution"] = list(study.attribution)
     files: dict[int, dict[str, str]] = {}
     tasks = []
     paths: Sequence[Task | None] = path_tasks(search, cells, folder) or [None] * len(cells)
@@ -228,6 +243,7 @@ def _manifest(study: Study, cells: Sequence[Cell]) -> dict[str, Any]:
         "policies": policy_traits(cells),
         "replications": study.replications,
         "twins": list(study.twins),
+        "attribution": list(study.attribution),
         "root_seed": study.seed,
         "seeding": SEEDING,
         "seeds": list(dict.fromkeys(cell.seed for cell in cells)),

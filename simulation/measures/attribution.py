@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 
 from spirals.simulation.measures.intervals import Interval, mean_interval
 
-__all__ = ["EXACT_CHANNELS", "Attribution", "attribute", "owen_values", "sampled_shapley"]
+__all__ = [
+    "EXACT_CHANNELS", "Attribution", "attribute", "attribute_sampled", "owen_values", "sampled_shapley", "sub_game",
+]
 
 EXACT_CHANNELS = 6   # 64 runs; beyond, orders are sampled
 
@@ -43,7 +45,9 @@ class Attribution:
         ``v(N) - v({})``: what all channels together make.
     first_in, shapley, last_out : dict of str to float
     interaction : dict of (str, str) to float
-        One entry per pair, in the order of `channels`.
+        One entry per pair, in the order of `channels`; empty where orders were sampled.
+    intervals : dict of str to Interval
+        Of the Shapley values over the orders that were sampled; empty where all subsets were run.
     """
 
     channels: tuple[str, ...]
@@ -52,6 +56,7 @@ class Attribution:
     shapley: dict[str, float]
     last_out: dict[str, float]
     interaction: dict[tuple[str, str], float]
+    intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
 
 
 def attribute(channels: Sequence[str], values: Sequence[float] | Values) -> Attribution:
@@ -98,6 +103,27 @@ def _interaction(v: Sequence[float], n: int, i: int, j: int) -> float:
         weights[s.bit_count()] * math.fsum((v[s | one | other], -v[s | one], -v[s | other], v[s]))
         for s in range(2**n) if not s & (one | other)
     )
+
+
+def sub_game(channels: Sequence[str], kept: Sequence[str]) -> list[int]:
+    """Return the subsets of `channels` that make the game of `kept` alone, all others always on.
+
+    Parameters
+    ----------
+    channels : sequence of str
+        n distinct names.
+    kept : sequence of str
+        k of them.
+
+    Returns
+    -------
+    masks : list of int, of length 2**k
+        Element s is the subset of `channels` for subset s of `kept`.
+    """
+    place = {name: i for i, name in enumerate(channels)}
+    others = sum(1 << i for name, i in place.items() if name not in kept)
+    return [others | sum(1 << place[name] for k, name in enumerate(kept) if mask >> k & 1)
+            for mask in range(2 ** len(kept))]
 
 
 def owen_values(channels: Sequence[str], values: Sequence[float] | Values,
@@ -182,3 +208,23 @@ def sampled_shapley(
                 mask |= 1 << i
     intervals = {name: mean_interval(gained[:, i], level) for i, name in enumerate(channels)}
     return {name: math.fsum(gained[:, i]) / orders for i, name in enumerate(channels)}, intervals
+
+
+def attribute_sampled(
+    channels: Sequence[str], value: Callable[[int], float], orders: int, seed: int = 0, level: float = 0.95
+) -> Attribution:
+    """Return the attribution of one outcome from sampled orders: no interactions, and an interval per Shapley value.
+
+    Parameters
+    ----------
+    channels, value, orders, seed, level
+        As of :func:`sampled_shapley`; first-in and last-out are exact and ask for 2 n subsets more.
+    """
+    full = 2 ** len(channels) - 1
+    shapley, intervals = sampled_shapley(channels, value, orders, seed, level)
+    everything, nothing = value(full), value(0)
+    return Attribution(
+        tuple(channels), everything - nothing,
+        {name: value(1 << i) - nothing for i, name in enumerate(channels)}, shapley,
+        {name: everything - value(full ^ (1 << i)) for i, name in enumerate(channels)}, {}, intervals,
+    )
