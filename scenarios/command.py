@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from spirals.scenarios import command_verbs as verbs
+from spirals.scenarios.command_feedback import add_feedback_verbs
 from spirals.scenarios.listing import KINDS
 from spirals.scenarios.problems import suggestion
 from spirals.simulation.errors import InputError
@@ -142,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
                       help="change mechanisms of the models and show how small a change the checks notice")
     verb.add_argument("--out", metavar="DIR", help="folder for the tables and a figure per case")
     verb.set_defaults(verb=_validate)
+
+    add_feedback_verbs(add, [common, json, change])
 
     verb = add("bench", parents=[common, json], help="speed, with the plain reference beside it")
     verb.add_argument("--full", action="store_true", help="first compilation and the memory of a day as well")

@@ -31,6 +31,17 @@ class Faults:
         self.lines.append(f"bad number in {name}; allowed: a whole number of at least {least}{upper}; given: {text!r}")
         return None
 
+    def real(self, name: str, text: str | None) -> float:
+        """Return a number given as text; NaN (and a fault, unless it is absent) when it is none."""
+        try:
+            value = math.nan if text is None else float(text)
+        except ValueError:
+            value = math.inf
+        if math.isinf(value) or (text is not None and math.isnan(value)):
+            self.lines.append(f"bad number in {name}; allowed: a number; given: {text!r}")
+            return math.nan
+        return value
+
     def attempt(self, function: Any, *arguments: Any, **keywords: Any) -> Any:
         """Return what `function` returns; None when it finds bad input."""
         try:

@@ -2,7 +2,9 @@
 
 No maker, no arbitrageur, no outside world that follows: one bid of `lots_per_tick` lots rests at every tick, so that
 selling ``x lots_per_tick`` lots moves the price by x ticks, and the mark is the last trade. The ladder either stands
-still (impact for good) or is put anew in every step, where the impact that is left has decayed by `keep`.
+still (impact for good) or is put anew in every step, where the impact that is left has decayed by `keep`. With
+``side=BUY`` everything is mirrored: shorts with thresholds above, and a ladder of asks that sells to them. Scripted
+orders (probes) go through the outsider.
 """
 
 import dataclasses
@@ -30,7 +32,7 @@ from spirals.simulation.parameters import parameter
 from spirals.simulation.simulation import Simulation
 from spirals.simulation.state import BACKGROUND_ROW, BUY, FIRST_ROW, SELL, Cause, Kind, OrderKind
 
-__all__ = ["OPENING_TICKS", "LadderMarket", "MarginByPrice", "controlled"]
+__all__ = ["OPENING_TICKS", "LadderMarket", "MarginByPrice", "controlled", "opened"]
 
 OPENING_TICKS = 100_000
 CONTRACT = Instrument(tick_size=1.0, lot_size=1.0, atom=1e-3, max_price=2.0 * OPENING_TICKS,
@@ -55,7 +57,8 @@ class LadderMarket:
     Parameters
     ----------
     thresholds : ndarray of shape (n,)
-        [ticks] Mark below which each account is liquidated at the opening maintenance rate.
+        [ticks] Mark at which each account is liquidated at the opening maintenance rate: below the opening for longs,
+        above it for shorts.
     lots : int
         [lots] Position of each.
     maintenance : float
@@ -72,18 +75,24 @@ class LadderMarket:
         [ticks] Exogenous fall of the place where the ladder stands, by step; with it the ladder is renewed.
     keep : float
         [fraction] What a step leaves of the impact when the ladder is renewed; 1: no refill.
+    side : int
+        What the accounts must do when liquidated: SELL (longs) or BUY (shorts; the ladder stands still).
     """
 
     def __init__(
         self, thresholds: NDArray[np.float64], lots: int, maintenance: float, lots_per_tick: int, levels: int, *,
         sale: int = 0, sale_steps: int = 1, fall: NDArray[np.float64] | None = None, keep: float = 1.0,
+        side: int = SELL,
     ) -> None:
+        if side == BUY and (sale or fall is not None):
+            raise ValueError("the mirrored ladder stands still: side=BUY goes without sale and fall")
+        self.side = side
         self.thresholds, self.lots, self.maintenance = np.asarray(thresholds), lots, maintenance
         self.lots_per_tick, self.levels, self.fall, self.keep = lots_per_tick, levels, fall, keep
         self.sale, self.sale_steps = sale, sale_steps
         self.outsider = FIRST_ROW + len(self.thresholds)
         self.n_accounts = self.outsider + 1
-        self.max_orders = levels + 3
+        self.max_orders = levels + 4
         self.top_up_requests = np.zeros(self.n_accounts, np.int64)
         self.impact = np.zeros(1)
         self.bought = np.zeros(1, np.int64)
@@ -94,12 +103,13 @@ class LadderMarket:
         longs = slice(FIRST_ROW, self.outsider)
         accounts, positions = simulation.accounts, simulation.positions
         accounts["kind"][longs], accounts["margined"][longs] = Kind.TRADER, 1
-        money = self.lots * value * (OPENING_TICKS - self.thresholds * (1.0 - self.maintenance))
+        due = self.thresholds * (1.0 + self.side * self.maintenance)
+        money = -self.side * self.lots * value * (OPENING_TICKS - due)
         accounts["cash"][longs] = accounts["deposits"][longs] = np.rint(money).astype(np.int64)
-        positions["lots"][longs, 0] = self.lots
-        positions["cost"][longs, 0] = self.lots * OPENING_TICKS * value
+        positions["lots"][longs, 0] = -self.side * self.lots
+        positions["cost"][longs, 0] = -self.side * self.lots * OPENING_TICKS * value
         accounts["kind"][self.outsider] = Kind.USER
-        total = self.lots * len(self.thresholds)
+        total = -self.side * self.lots * len(self.thresholds)
         positions["lots"][BACKGROUND_ROW, 0] = -total
         positions["cost"][BACKGROUND_ROW, 0] = -total * OPENING_TICKS * value
         self.bought[0] = -total
@@ -112,6 +122,13 @@ class LadderMarket:
         if 1 <= step <= self.sale_steps and step % 2 and self.sale:
             _write(orders[n:n + 1], self.outsider, OrderKind.IOC, SELL, 1, self.sale, 2_000)
             n += 1
+        scripted = float(simulation.market.flow_notional[0])
+        if scripted:
+            size = simulation.contracts[0]["atom"] * simulation.contracts[0]["atoms_per_tick_lot"]
+            lots = round(abs(scripted) / (float(simulation.market.record["mark"][0]) * size))
+            _write(orders[n:n + 1], self.outsider, OrderKind.IOC, BUY if scripted > 0.0 else SELL,
+                   2 * OPENING_TICKS - 1 if scripted > 0.0 else 1, lots, 2_000)
+            n += 1
         return n
 
     def _renew(self, simulation: Simulation, orders: NDArray[Any]) -> int:
@@ -123,9 +140,10 @@ class LadderMarket:
         top = round(OPENING_TICKS - exogenous - float(self.impact[0]))
         _write(orders[:1], BACKGROUND_ROW, OrderKind.CANCEL_ALL, 0, 0, 0, 0)
         ladder = orders[1:self.levels + 2]
-        _write(ladder, BACKGROUND_ROW, OrderKind.LIMIT, BUY, top - np.arange(self.levels + 1), self.lots_per_tick, 0)
+        _write(ladder, BACKGROUND_ROW, OrderKind.LIMIT, -self.side,
+               top + self.side * np.arange(self.levels + 1), self.lots_per_tick, 0)
         ladder["lots"][0] = 1                                    # the printed lot: then the last trade is the top
-        _write(orders[self.levels + 2:self.levels + 3], self.outsider, OrderKind.IOC, SELL, top, 1, 1_000)
+        _write(orders[self.levels + 2:self.levels + 3], self.outsider, OrderKind.IOC, self.side, top, 1, 1_000)
         return self.levels + 3
 
     def after_trading(self, simulation: Simulation, orders: NDArray[Any]) -> None:
@@ -149,6 +167,17 @@ def controlled(
 
     `twin` names a twin of it; `loop` and `trades` as of :class:`~spirals.simulation.simulation.Simulation`.
     """
+    simulation = opened(people, steps, seed=seed, margin=margin, max_rounds=max_rounds, price_feed=price_feed,
+                        twin=twin, loop=loop, trades=trades)
+    simulation.run()
+    return simulation
+
+
+def opened(
+    people: LadderMarket, steps: int, *, seed: int = 1, margin: MarginPolicy | None = None, max_rounds: int = 1000,
+    price_feed: PriceFeed | None = None, twin: str = "", loop: ClosedLoop | None = None, trades: bool = False,
+) -> Simulation:
+    """Return the controlled market at its opening; parameters as of :func:`controlled`."""
     switches: Any = TWINS[twin][1] if twin else {}
     rate = people.maintenance
     setup = types.SimpleNamespace(
@@ -159,9 +188,7 @@ def controlled(
         waterfall=LossWaterfall(insurance_fund=1e12), engine=Engine(max_rounds=max_rounds, **switches), steps=steps,
         step_seconds=1.0, opening_seconds=0.0,
     )
-    simulation = Simulation(setup, people, seed, trades=trades, loop=loop)
-    simulation.run()
-    return simulation
+    return Simulation(setup, people, seed, loop=loop, trades=trades)
 
 
 def _write(rows: NDArray[Any], account: int, kind: int, side: int, ticks: Any, lots: int, arrival: int) -> None:

@@ -187,7 +187,8 @@ class ForkedParticles:
     def copy(self, sources: Rows, targets: Rows, level: float) -> None:
         for source, target in zip(sources, targets, strict=True):
             if self.keep:   # levels only rise: what lies below this record is never asked for again
-                first = next(record for record in self.records[source] if record[0] >= level)
+                self.records[source] = [record for record in self.records[source] if record[0] >= level]
+                first = self.records[source][0]
                 self.best[target], past, self.alive[target] = first
                 self.records[target] = [first]
             else:

@@ -47,13 +47,8 @@ def copy_into(source: "Simulation", target: "Simulation", branch: int | None = N
     target.restore(source.arrays())
     if branch is not None:
         target.rebranch(branch)
-    recorder = target.recorder
-    recorder.steps[source.step_index] = source.recorder.steps[source.step_index]
-    recorder.steps[source.step_index + 1:] = 0
-    recorder.totals[source.step_index + 1:] = 0
-    for table in (recorder.calls, recorder.liquidations, recorder.adl, recorder.trades):
-        table.count = 0
-    recorder.trade_steps.clear()
+    target.recorder.steps[source.step_index] = source.recorder.steps[source.step_index]
+    target.recorder.forget(source.step_index)
 
 
 def fork(source: "Simulation", branch: int | None = None) -> "Simulation":

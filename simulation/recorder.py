@@ -75,6 +75,14 @@ class Recorder:
         self.trades.commit(len(trades))
         self.trade_steps.append((step, len(trades)))
 
+    def forget(self, step: int) -> None:
+        """Void the rows of steps after `step`, and all tables: what follows is another course of events."""
+        self.steps[step + 1:] = 0
+        self.totals[step + 1:] = 0
+        for table in (self.calls, self.liquidations, self.adl, self.trades):
+            table.count = 0
+        self.trade_steps.clear()
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything recorded, by name."""
         return {

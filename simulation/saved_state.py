@@ -46,9 +46,23 @@ class SavedState(Stages):
         self.population.restore(part("population."))
         self.rebranch(branch)
 
-    def rebranch(self, branch: int) -> None:
-        """Take other draws from here on; every branch has its own."""
+    def rebranch(self, branch: int, *, outside: bool = False) -> None:
+        """Take other draws from here on; every branch has its own.
+
+        Parameters
+        ----------
+        branch : int
+        outside : bool
+            Draw the outside path anew as well: its past stays, its future belongs to the branch.
+
+        Raises
+        ------
+        InputError
+            `outside` with an outside world that has no noise of its own.
+        """
         self.branch = branch
+        if outside:
+            self.market.redraw((*self.market.forks, (self.step_index, branch)))
         self._tie_key = stream_key(self.seed, "arrival.tie", branch)
         self._select_rows(self.step_index + 1)
 

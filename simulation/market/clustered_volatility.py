@@ -10,13 +10,15 @@ from spirals.simulation.market.outside_world import (
     COMMON_ACTOR,
     SECONDS_PER_DAY,
     SECONDS_PER_YEAR,
+    Forks,
     OutsidePath,
     OutsideWorld,
     correlated_normal,
     per_instrument,
+    row_keys,
 )
 from spirals.simulation.parameters import parameter
-from spirals.simulation.randomness import normal_quantile, poisson_quantile, stream_key, uniform
+from spirals.simulation.randomness import normal_quantile, poisson_quantile, uniform
 
 __all__ = ["ClusteredVolatility"]
 
@@ -72,13 +74,19 @@ class ClusteredVolatility(OutsideWorld):
     correlation: float = parameter(0.0, unit="fraction", low=0, high=1, help="between any two instruments")
 
     def path(self, n_steps: int, step_seconds: float, n_instruments: int, seed: int) -> OutsidePath:
+        return self.forked_path(n_steps, step_seconds, n_instruments, seed, ())
+
+    def forked_path(
+        self, n_steps: int, step_seconds: float, n_instruments: int, seed: int, forks: Forks
+    ) -> OutsidePath:
         opening = per_instrument("ClusteredVolatility.price", self.price, n_instruments)
         price = np.empty((n_steps + 1, n_instruments))
+        keys = row_keys(seed, "outside.diffusion", n_steps + 1, forks)
         days = step_seconds / SECONDS_PER_DAY
         scale = self.jump_deviation / math.sqrt(2.0)
         compensation = self.intensity * days * (1.0 / (1.0 - scale * scale) - 1.0)
         fill_clustered(
-            stream_key(seed, "outside.diffusion"), opening, self.drift * step_seconds / SECONDS_PER_YEAR - compensation,
+            keys, opening, self.drift * step_seconds / SECONDS_PER_YEAR - compensation,
             self.volatility * math.sqrt(step_seconds / SECONDS_PER_YEAR),
             self.fast_deviation, math.exp(-step_seconds / self.fast_seconds),
             self.slow_deviation, math.exp(-step_seconds / self.slow_seconds),
@@ -89,7 +97,7 @@ class ClusteredVolatility(OutsideWorld):
 
 @kernel
 def fill_clustered(
-    key, opening, trend, noise, fast_deviation, fast_memory, slow_deviation, slow_memory, jumps, scale, loading,
+    keys, opening, trend, noise, fast_deviation, fast_memory, slow_deviation, slow_memory, jumps, scale, loading,
     out_price,
 ):
     """Fill `out_price` (n_rows, n_instruments).
@@ -101,11 +109,12 @@ def fill_clustered(
     slow_noise = math.sqrt(1.0 - slow_memory * slow_memory)
     level = -fast_deviation * fast_deviation - slow_deviation * slow_deviation
     for instrument in range(out_price.shape[1]):
-        fast = normal_quantile(uniform(key, 0, COMMON_ACTOR, 3))
-        slow = normal_quantile(uniform(key, 0, COMMON_ACTOR, 4))
+        fast = normal_quantile(uniform(keys[0], 0, COMMON_ACTOR, 3))
+        slow = normal_quantile(uniform(keys[0], 0, COMMON_ACTOR, 4))
         log_return = 0.0
         out_price[0, instrument] = opening[instrument]
         for row in range(1, out_price.shape[0]):
+            key = keys[row]
             deviation = noise * math.exp(level + fast_deviation * fast + slow_deviation * slow)
             log_return += trend - 0.5 * deviation * deviation
             log_return += deviation * correlated_normal(key, row, instrument, 0, loading)

@@ -8,13 +8,14 @@ import numpy as np
 from spirals.simulation.kernel import kernel
 from spirals.simulation.market.outside_world import (
     SECONDS_PER_YEAR,
+    Forks,
     OutsidePath,
     OutsideWorld,
     correlated_normal,
     per_instrument,
+    row_keys,
 )
 from spirals.simulation.parameters import parameter
-from spirals.simulation.randomness import stream_key
 
 __all__ = ["GeometricBrownian"]
 
@@ -43,18 +44,23 @@ class GeometricBrownian(OutsideWorld):
     correlation: float = parameter(0.0, unit="fraction", low=0, high=1, help="between any two instruments")
 
     def path(self, n_steps: int, step_seconds: float, n_instruments: int, seed: int) -> OutsidePath:
+        return self.forked_path(n_steps, step_seconds, n_instruments, seed, ())
+
+    def forked_path(
+        self, n_steps: int, step_seconds: float, n_instruments: int, seed: int, forks: Forks
+    ) -> OutsidePath:
         opening = per_instrument("GeometricBrownian.price", self.price, n_instruments)
         volatility = per_instrument("GeometricBrownian.volatility", self.volatility, n_instruments)
         price = np.empty((n_steps + 1, n_instruments))
-        key = stream_key(seed, "outside.diffusion")
+        keys = row_keys(seed, "outside.diffusion", n_steps + 1, forks)
         years = step_seconds / SECONDS_PER_YEAR
         loading = math.sqrt(self.correlation)
-        fill_geometric_brownian(key, years, opening, volatility, self.drift, loading, price)
+        fill_geometric_brownian(keys, years, opening, volatility, self.drift, loading, price)
         return OutsidePath(price, step_seconds)
 
 
 @kernel
-def fill_geometric_brownian(key, years, opening, volatility, drift, loading, out_price):
+def fill_geometric_brownian(keys, years, opening, volatility, drift, loading, out_price):
     """Fill `out_price` (n_rows, n_instruments); the draw of row k has counter (k, instrument, block 0)."""
     for instrument in range(out_price.shape[1]):
         sigma = volatility[instrument]
@@ -63,5 +69,5 @@ def fill_geometric_brownian(key, years, opening, volatility, drift, loading, out
         log_return = 0.0
         out_price[0, instrument] = opening[instrument]
         for row in range(1, out_price.shape[0]):
-            log_return += trend + noise * correlated_normal(key, row, instrument, 0, loading)
+            log_return += trend + noise * correlated_normal(keys[row], row, instrument, 0, loading)
             out_price[row, instrument] = opening[instrument] * math.exp(log_return)

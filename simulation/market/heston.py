@@ -8,13 +8,15 @@ import numpy as np
 from spirals.simulation.kernel import kernel
 from spirals.simulation.market.outside_world import (
     SECONDS_PER_YEAR,
+    Forks,
     OutsidePath,
     OutsideWorld,
     correlated_normal,
     per_instrument,
+    row_keys,
 )
 from spirals.simulation.parameters import parameter
-from spirals.simulation.randomness import normal_quantile, stream_key, uniform
+from spirals.simulation.randomness import normal_quantile, uniform
 
 __all__ = ["Heston"]
 
@@ -54,10 +56,16 @@ class Heston(OutsideWorld):
     correlation: float = parameter(0.0, unit="fraction", low=0, high=1, help="between any two instruments")
 
     def path(self, n_steps: int, step_seconds: float, n_instruments: int, seed: int) -> OutsidePath:
+        return self.forked_path(n_steps, step_seconds, n_instruments, seed, ())
+
+    def forked_path(
+        self, n_steps: int, step_seconds: float, n_instruments: int, seed: int, forks: Forks
+    ) -> OutsidePath:
         opening = per_instrument("Heston.price", self.price, n_instruments)
         price = np.empty((n_steps + 1, n_instruments))
+        keys = row_keys(seed, "outside.diffusion", n_steps + 1, forks)
         fill_heston(
-            stream_key(seed, "outside.diffusion"), step_seconds / SECONDS_PER_YEAR, opening, self.drift,
+            keys, step_seconds / SECONDS_PER_YEAR, opening, self.drift,
             self.volatility**2, self.long_run_volatility**2, self.mean_reversion, self.volatility_of_variance,
             self.price_variance_correlation, math.sqrt(self.correlation), price,
         )
@@ -66,15 +74,16 @@ class Heston(OutsideWorld):
 
 @kernel
 def fill_heston(
-    key, years, opening, drift, variance, long_run, speed, vol_of_variance, leverage, loading, out_price
+    keys, years, opening, drift, variance, long_run, speed, vol_of_variance, leverage, loading, out_price
 ):
-    """Fill `out_price` (n_rows, n_instruments); blocks: 0 price noise, 3 own part of variance noise."""
+    """Fill `out_price` (n_rows, n_instruments), `keys` (n_rows,); blocks: 0 price, 3 own part of variance noise."""
     root = math.sqrt(years)
     for instrument in range(out_price.shape[1]):
         v = variance
         log_return = 0.0
         out_price[0, instrument] = opening[instrument]
         for row in range(1, out_price.shape[0]):
+            key = keys[row]
             price_noise = correlated_normal(key, row, instrument, 0, loading)
             own_noise = normal_quantile(uniform(key, row, instrument, 3))
             variance_noise = leverage * price_noise + math.sqrt(1.0 - leverage * leverage) * own_noise

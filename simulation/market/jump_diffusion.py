@@ -9,13 +9,15 @@ from spirals.simulation.kernel import kernel
 from spirals.simulation.market.outside_world import (
     COMMON_ACTOR,
     SECONDS_PER_YEAR,
+    Forks,
     OutsidePath,
     OutsideWorld,
     correlated_normal,
     per_instrument,
+    row_keys,
 )
 from spirals.simulation.parameters import parameter
-from spirals.simulation.randomness import poisson_quantile, stream_key, uniform
+from spirals.simulation.randomness import poisson_quantile, uniform
 
 __all__ = ["JumpDiffusion"]
 
@@ -51,13 +53,19 @@ class JumpDiffusion(OutsideWorld):
     correlation: float = parameter(0.0, unit="fraction", low=0, high=1, help="between any two instruments")
 
     def path(self, n_steps: int, step_seconds: float, n_instruments: int, seed: int) -> OutsidePath:
+        return self.forked_path(n_steps, step_seconds, n_instruments, seed, ())
+
+    def forked_path(
+        self, n_steps: int, step_seconds: float, n_instruments: int, seed: int, forks: Forks
+    ) -> OutsidePath:
         opening = per_instrument("JumpDiffusion.price", self.price, n_instruments)
         volatility = per_instrument("JumpDiffusion.volatility", self.volatility, n_instruments)
         price = np.empty((n_steps + 1, n_instruments))
+        keys = row_keys(seed, "outside.diffusion", n_steps + 1, forks)
         yearly = self.intensity * 365.0
         compensation = yearly * math.expm1(self.jump_mean + 0.5 * self.jump_deviation**2)
         fill_jump_diffusion(
-            stream_key(seed, "outside.diffusion"), step_seconds / SECONDS_PER_YEAR, opening, volatility,
+            keys, step_seconds / SECONDS_PER_YEAR, opening, volatility,
             self.drift - compensation, yearly, self.jump_mean, self.jump_deviation,
             math.sqrt(self.correlation), price,
         )
@@ -66,7 +74,7 @@ class JumpDiffusion(OutsideWorld):
 
 @kernel
 def fill_jump_diffusion(
-    key, years, opening, volatility, drift, intensity, mean, deviation, loading, out_price
+    keys, years, opening, volatility, drift, intensity, mean, deviation, loading, out_price
 ):
     """Fill `out_price` (n_rows, n_instruments); blocks: 0 diffusion, 1 number of jumps, 2 their sum."""
     for instrument in range(out_price.shape[1]):
@@ -76,6 +84,7 @@ def fill_jump_diffusion(
         log_return = 0.0
         out_price[0, instrument] = opening[instrument]
         for row in range(1, out_price.shape[0]):
+            key = keys[row]
             log_return += trend + noise * correlated_normal(key, row, instrument, 0, loading)
             jumps = poisson_quantile(intensity * years, uniform(key, row, COMMON_ACTOR, 1))
             if jumps > 0:

@@ -11,7 +11,7 @@ from spirals.simulation.errors import InputError
 from spirals.simulation.kernel import kernel
 from spirals.simulation.market.feed_state import FEED_RULES, FEED_STATE
 from spirals.simulation.market.funding import FUNDING_KINDS, Funding, pay_funding, sample_premium
-from spirals.simulation.market.outside_world import SECONDS_PER_DAY, OutsidePath, OutsideWorld
+from spirals.simulation.market.outside_world import SECONDS_PER_DAY, Forks, OutsidePath, OutsideWorld
 from spirals.simulation.market.price_feed import (
     MARKS,
     PriceFeed,
@@ -83,6 +83,9 @@ class Market:
         With every problem of path, shocks and opening price.
     """
 
+    record: NDArray[Any]
+    _price: NDArray[np.float64]
+
     def __init__(
         self,
         instruments: Sequence[Instrument],
@@ -99,7 +102,9 @@ class Market:
     ) -> None:
         self.price_feed, self.volatility, self.funding = price_feed, volatility, funding
         self.outside_world, self.shocks = outside_world, drawn_shocks(shocks, seed)
-        self.n_steps, self.step_seconds = n_steps, step_seconds
+        self.n_steps, self.step_seconds, self.seed = n_steps, step_seconds, seed
+        self.forks: Forks = ()
+        self._held = n_steps   # step from which the outside stands still
         self.path = self._path(instruments, seed, frozen_inputs)
         known = self.path.opening_seconds
         self.opening_seconds = opening_seconds if known is None else known
@@ -126,6 +131,15 @@ class Market:
         if self._scripted:
             self._read_schedule(step)
         return self.state
+
+    def hold(self) -> None:
+        """Let the outside price and the schedule of shocks stand still from here on, until a state is restored.
+
+        What a state would do by itself, without knowledge of what is still to come from outside.
+        """
+        self._held = self.step
+        self._price = self.path.price.copy()
+        self._price[self._held + 1:] = self._price[self._held]
 
     def remark(self) -> None:
         """Recompute the mark from the current mid and last price; time, basis and volatility stand still."""
@@ -156,6 +170,24 @@ class Market:
         """From now on the index follows `index_offset` as it is set from outside, not the venue's quotes."""
         self._rules["feedback_weight"] = 0.0
 
+    def redraw(self, forks: Forks) -> None:
+        """Take the outside path whose noise is drawn anew after each of `forks`; price shocks stay as they are.
+
+        Raises
+        ------
+        InputError
+            An outside world without noise of its own, such as recorded prices.
+        """
+        if forks == self.forks:
+            return
+        world, n = self.outside_world, len(self.record)
+        path = world.forked_path(self.n_steps, self.step_seconds, n, self.seed, forks)
+        if path is None:
+            raise InputError([f"outside_world must draw its noise step by step to be drawn anew after a fork, was "
+                              f"{type(world).__name__}"])
+        self.forks, self.path = forks, apply_price_shocks(path, self.shocks)
+        self._price = self.path.price
+
     def fields(self) -> dict[str, str | float]:
         """Return what every result states about prices: mark, volatility source and sampling, feedback."""
         seconds = self.step_seconds
@@ -174,16 +206,22 @@ class Market:
         }
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the complete state by name: live references."""
-        return {
+        """Return the complete state by name: live references; `forks` (n, 2) only after a redraw."""
+        found: dict[str, NDArray[Any]] = {
             "record": self.record,
             "feed": self._feed,
             "index_history": self._history,
             "volatility_window": self._window,
         }
+        if self.forks:
+            found["forks"] = np.array(self.forks, np.int64)
+        return found
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take over the state of `arrays` (as from :meth:`arrays`) by copying it into the own arrays."""
+        if self._held < self.n_steps:
+            self._held, self._price = self.n_steps, self.path.price
+        self.redraw(tuple((int(step), int(branch)) for step, branch in arrays.get("forks", ())))
         for name, array in self.arrays().items():
             array[...] = arrays[name]
         self.state.step = self.step
@@ -273,6 +311,7 @@ class Market:
 
     def _read_schedule(self, step: int) -> None:
         depth, flow = self._schedule.depth_factor, self._schedule.flow_notional
+        step = min(step, self._held)
         self.depth_factor = depth[min(step, len(depth) - 1)]
         self.flow_notional = flow[min(step, len(flow) - 1)]
 

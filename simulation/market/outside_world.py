@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 from spirals.simulation.errors import InputError
 from spirals.simulation.kernel import kernel
 from spirals.simulation.parameters import Part
-from spirals.simulation.randomness import normal_quantile, uniform
+from spirals.simulation.randomness import normal_quantile, stream_key, uniform
 
 __all__ = [
-    "COMMON_ACTOR", "SECONDS_PER_DAY", "SECONDS_PER_YEAR", "OutsidePath", "OutsideWorld",
-    "correlated_normal", "per_instrument",
+    "COMMON_ACTOR", "SECONDS_PER_DAY", "SECONDS_PER_YEAR", "Forks", "OutsidePath", "OutsideWorld",
+    "correlated_normal", "per_instrument", "row_keys",
 ]
 
 SECONDS_PER_DAY = 86400.0
 SECONDS_PER_YEAR = 365.0 * SECONDS_PER_DAY
 COMMON_ACTOR = 0xFFFFFFFF  # draws shared by all instruments
+
+Forks = tuple[tuple[int, int], ...]   # (last step before it, branch), in order of time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +87,21 @@ class OutsideWorld(Part, ABC):
             When the parameters do not fit the number of steps or instruments.
         """
 
+    def forked_path(
+        self, n_steps: int, step_seconds: float, n_instruments: int, seed: int, forks: Forks
+    ) -> OutsidePath | None:
+        """Return the path whose noise is drawn anew after each fork; None where the path has no noise of its own.
+
+        Parameters
+        ----------
+        n_steps, step_seconds, n_instruments, seed
+            As in :meth:`path`.
+        forks : tuple of (int, int)
+            (step, branch), in order of time: rows after `step` take the draws of `branch`. Empty: the path itself,
+            bit for bit. Rows up to the first fork are those of :meth:`path`.
+        """
+        return None
+
     def available_steps(self, step_seconds: float) -> int | None:
         """Return how many steps of `step_seconds` there are at most; None when there is no limit."""
         return None
@@ -92,6 +109,14 @@ class OutsideWorld(Part, ABC):
     def notes(self) -> tuple[str, ...]:
         """Return what every run should say about its input, such as repairs that were asked for."""
         return ()
+
+
+def row_keys(seed: int, purpose: str, n_rows: int, forks: Forks = ()) -> NDArray[np.uint64]:
+    """Return the key of the draws of every row of a path, shape (n_rows,): each fork has its own from its step on."""
+    keys = np.full(n_rows, stream_key(seed, purpose), np.uint64)
+    for step, branch in forks:
+        keys[step + 1:] = stream_key(seed, purpose, branch)
+    return keys
 
 
 def per_instrument(name: str, value: float | tuple[float, ...], n_instruments: int) -> NDArray[np.float64]:

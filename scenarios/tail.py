@@ -1,0 +1,220 @@
+"""Rare outcomes of a scenario by splitting: forks of runs that are on the way are followed up, others are not.
+
+A *life* is one run. Its score is an outcome so far (bad debt so far, drawdown so far, ...); the event is that the score
+reaches a level before the scenario ends. :func:`~spirals.scenarios.splitting.adaptive_splitting` starts lives with the
+lowest scores again from states in which others had come further. A fork takes other draws from there on, outside path
+included (where it has noise of its own), so what splitting can do is limited to what is still open after the fork:
+where the tail comes from the opening population or from one jump it does not help, and :class:`Tail` says so.
+
+While the score is still zero a *guide* (another outcome so far) may tell lives apart. The estimate stays unbiased
+whatever the guide: the event is that of the score alone.
+"""
+
+import dataclasses
+import gc
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spirals.scenarios.splitting import ForkedParticles, Replicated, adaptive_splitting, replicated
+from spirals.scenarios.tail_lives import SCORES, Life, TailQuestion, Worker
+from spirals.simulation.errors import InputError
+from spirals.simulation.randomness import generator
+
+if TYPE_CHECKING:
+    from spirals.scenarios.scenario import Scenario
+
+__all__ = ["SCORES", "Tail", "TailQuestion", "tail_probability"]
+
+ONE_JUMP = 0.8      # of the level in one look, at the median of the lives that reach it
+DECIDED = 0.8       # rank correlation of two lives from the same opening
+TWICE = 30          # openings that are lived twice to see how much they decide
+
+
+@dataclasses.dataclass(frozen=True)
+class Tail:
+    """A tail probability with its cost beside that of plain runs.
+
+    Attributes
+    ----------
+    question : TailQuestion
+    estimate : Replicated
+        Mean over populations and its Student interval of 95 %.
+    steps : int
+        Simulated in all.
+    run_steps : int
+        Of one run.
+    plain : tuple of int
+        Whole runs among them (the first lives of every population) that reached the level, and their number.
+    moved : float
+        [fraction] of those runs whose score or guide was ever above 0.
+    jump : float
+        [fraction] Largest rise between two looks as a part of the level, median over lives that reached it; where none
+        did, as a part of their own score, over the highest quarter of the plain runs. NaN without any.
+    opening : float
+        Rank correlation of final scores of two lives from the same opening, other draws; NaN where nothing varied.
+    redrawn : bool
+        Whether a fork drew its outside path anew; False: the tail is conditional on each seed's path.
+    """
+
+    question: TailQuestion
+    estimate: Replicated
+    steps: int
+    run_steps: int
+    plain: tuple[int, int]
+    moved: float
+    jump: float
+    opening: float
+    redrawn: bool
+
+    @property
+    def plain_runs(self) -> float:
+        """Plain runs that would give the same standard error; NaN without an estimate."""
+        p, error = self.estimate.mean, self.estimate.standard_error
+        return p * (1.0 - p) / error**2 if error > 0.0 else math.nan
+
+    @property
+    def speed_up(self) -> float:
+        """Steps of plain sampling over steps of splitting at the same standard error."""
+        return self.plain_runs * self.run_steps / self.steps
+
+    @property
+    def verdict(self) -> str:
+        """Whether splitting helped, and if not, why."""
+        if self.moved == 0.0:
+            return (f"the score never moved in {self.plain[1]} runs: nothing to split on; name a guide, or ask for "
+                    "what can happen here")
+        causes = []
+        if self.jump >= ONE_JUMP:
+            causes.append(f"the score comes in one jump ({self.jump:.0%} of it between two looks)")
+        if self.opening >= DECIDED:
+            causes.append(f"the opening population decides (rank correlation {self.opening:.2f} between two lives from "
+                          "one opening)")
+        why = " and ".join(causes)
+        if self.estimate.mean == 0.0:
+            return f"no life reached the level, no estimate: {why or 'more particles, or a guide'}"
+        if math.isnan(self.speed_up):
+            return "every population gave the same estimate: no error, no comparison"
+        if self.speed_up <= 1.0:
+            return f"splitting does not help here{f': {why}' if why else ''}"
+        return f"splitting costs 1/{self.speed_up:.3g} of plain runs{f', although {why}' if why else ''}"
+
+
+def tail_probability(
+    scenario: "Scenario", question: TailQuestion, told: Callable[[int], Any] = lambda done: None
+) -> Tail:
+    """Estimate how likely an outcome of a scenario reaches a level.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    question : TailQuestion
+    told : callable
+        Called with 1 after each population.
+
+    Raises
+    ------
+    InputError
+        With every fault of the question.
+    """
+    problems = question.problems()
+    if problems:
+        raise InputError(problems)
+    seen = _Seen()
+
+    def estimate(replication: int) -> float:
+        found = _population(scenario, question, replication, seen)
+        gc.collect()   # lives and workers know each other; their arrays would stay until the collector comes round
+        told(1)
+        return found
+
+    found = replicated(estimate, question.replications)
+    opening = _opening_share(seen.openings)
+    return Tail(question, found, seen.steps, scenario.steps, (seen.reached, seen.runs), seen.moved / seen.runs,
+                _jump(seen), opening, seen.redrawn)
+
+
+class _Seen:
+    """What is counted beside the estimate."""
+
+    def __init__(self) -> None:
+        self.steps = self.reached = self.runs = self.moved = 0
+        self.jumps: list[float] = []
+        self.falling_short: list[tuple[float, float]] = []   # score and largest rise, parts of the level
+        self.openings: list[tuple[float, float]] = []
+        self.redrawn = True
+
+
+def _population(scenario: "Scenario", question: TailQuestion, replication: int, seen: _Seen) -> float:
+    """Return the estimate of one population; its seeds are its own."""
+    from spirals.scenarios.design import replication_seed
+
+    first = replication * question.particles
+    workers = [Worker(scenario, replication_seed(question.seed, first + row), question)
+               for row in range(question.particles)]
+    particles = ForkedParticles(question.particles, lambda row: Life(workers[row]), Life.fork, Life.step,
+                                lambda life: life.score)
+    counted = _Counting(particles, seen)
+    openings = [life.fork(0) for life in particles.objects[:TWICE]] if replication == 0 else []
+    estimate = adaptive_splitting(counted, 2.0, generator(question.seed, "tail.choose", replication))
+    seen.jumps += [life.jump for life in particles.objects if life.part >= 1.0]
+    seen.steps += sum(worker.steps for worker in workers)
+    seen.redrawn = workers[0].redraws
+    for life, score in zip(openings, counted.plain, strict=False):   # lived once more, not counted as cost
+        again = life.fork(1 << 40)
+        while again.step():
+            pass
+        seen.openings.append((score, _rank_value(again)))
+    return estimate
+
+
+class _Counting:
+    """Particles whose first lives, whole runs, are looked at before the first selection."""
+
+    def __init__(self, particles: ForkedParticles, seen: _Seen) -> None:
+        self.particles, self.seen = particles, seen
+        self.plain: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self.particles)
+
+    def advance(self, rows: NDArray[np.int64], level: float) -> None:
+        self.particles.advance(rows, level)
+        if not self.plain:
+            lives = self.particles.objects
+            self.plain = [_rank_value(life) for life in lives]
+            self.seen.runs += len(lives)
+            self.seen.reached += sum(life.part >= 1.0 for life in lives)
+            self.seen.moved += sum(life.score > 0.0 for life in lives)
+            self.seen.falling_short += [(life.part, life.jump) for life in lives if 0.0 < life.part < 1.0]
+
+    def scores(self) -> NDArray[np.float64]:
+        return self.particles.scores()
+
+    def copy(self, sources: NDArray[np.int64], targets: NDArray[np.int64], level: float) -> None:
+        self.particles.copy(sources, targets, level)
+
+
+def _rank_value(life: Life) -> float:
+    """Return what orders whole runs; beyond the level all are equal, as splitting does not follow them there."""
+    return 1.0 + min(life.part, 1.0) if life.part > 0.0 else life.score
+
+
+def _jump(seen: _Seen) -> float:
+    """Return the attribute `jump` of the answer."""
+    if seen.jumps:
+        return float(np.median(seen.jumps))
+    highest = sorted(seen.falling_short)[-max(1, len(seen.falling_short) // 4):]
+    return float(np.median([rise / part for part, rise in highest])) if highest else math.nan
+
+
+def _opening_share(pairs: list[tuple[float, float]]) -> float:
+    """Return the rank correlation of two lives from one opening."""
+    from scipy.stats import rankdata
+
+    ranks = np.array([rankdata(column) for column in np.array(pairs).T])
+    spread = ranks.std(axis=1)
+    return float(np.corrcoef(ranks)[0, 1]) if (spread > 0.0).all() else math.nan
