@@ -35,6 +35,7 @@ def pooled_over(runs: pd.DataFrame, sampled: Sequence[str], rest: Sequence[str])
     done = done.assign(replication=done.groupby(list(sampled), sort=False, dropna=False).ngroup())
     columns = {name: "mean" if pd.api.types.is_float_dtype(done[name]) else "first" for name in done
                if name not in (*sampled, *rest, "replication")}
+    done = done.copy()   # in one piece: the table of runs has hundreds of columns
     return done.groupby([*rest, "replication"], sort=False, dropna=False).agg(columns).reset_index()
 
 
