@@ -1,6 +1,7 @@
 """Sweeps: the same table whatever dies, nothing overwritten, nothing left running."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -89,7 +90,8 @@ def test_a_run_whose_files_are_missing_is_repeated(tmp_path, expected):
 def started(folder, marker, *arguments):
     environment = {**os.environ, "SWEEP_TEST_MARKER": marker}
     script = Path(__file__).with_name("toy_driver.py")
-    return subprocess.Popen([sys.executable, str(script), str(folder), *map(str, arguments)], env=environment,
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # ignored below background jobs
+    return subprocess.Popen([sys.executable, str(script), str(folder), *map(str, arguments)], preexec_fn=heard, env=environment,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
