@@ -179,8 +179,9 @@ def test_a_failed_run_ends_with_status_1_and_the_others_are_kept(toy_folder):
 def test_an_interrupt_ends_with_status_130_and_keeps_what_is_finished(toy_folder):
     marker = f"command-{os.getpid()}-{toy_folder.name}"
     arguments = [sys.executable, str(TOY), "sweep", "small.toml", "--workers", "2", "-s", "steps=150"]
-    heard = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # ignored below background jobs
-    driver = subprocess.Popen([*arguments, "--out", "out"], preexec_fn=heard, env={**os.environ, "COMMAND_TEST": marker},
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    driver = subprocess.Popen([*arguments, "--out", "out"], preexec_fn=heard,
+                              env={**os.environ, "COMMAND_TEST": marker},
                               stderr=subprocess.PIPE, text=True)
     path = Path("out/journal.jsonl")
     assert toys.wait_for(lambda: path.exists() and path.read_bytes().count(b"\n") >= 2)

@@ -90,8 +90,9 @@ def test_a_run_whose_files_are_missing_is_repeated(tmp_path, expected):
 def started(folder, marker, *arguments):
     environment = {**os.environ, "SWEEP_TEST_MARKER": marker}
     script = Path(__file__).with_name("toy_driver.py")
-    heard = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # ignored below background jobs
-    return subprocess.Popen([sys.executable, str(script), str(folder), *map(str, arguments)], preexec_fn=heard, env=environment,
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    return subprocess.Popen([sys.executable, str(script), str(folder), *map(str, arguments)], preexec_fn=heard,
+                            env=environment,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
