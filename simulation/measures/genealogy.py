@@ -5,10 +5,11 @@ Proximate
     outside move of a step had crossed already has no parent, even if it is processed after others.
 Fractional
     The distance to the threshold that was consumed since the opening is shared out over the shock, the surviving impact
-    of every earlier forced order, the rise of the margin rate and the account's own cash flows; the shares sum to one.
+    of every earlier forced order and the rise of the margin rate; the shares sum to one. Top-ups and trades of the
+    account's own are not told apart: where nothing else consumed the distance they get all of it (`own`).
 But-for
     Against twin T1 (no impact of forced orders) a liquidation is *extra* (the account survives there), *earlier*
-    (it falls there too, but later), *same*; an account that falls only in the twin was *averted*.
+    (it falls there too, but later), *same* (it falls there then or before); an account that falls only in the twin was *averted*.
 
 The three differ where the book refills: most children may be brought forward only (proximate ratio .8, but-for .08).
 Thresholds: an account with bankruptcy price b and maintenance rate m is liquidated at ``b / (1 - m)`` (long) or
@@ -344,7 +345,7 @@ def _parent(at: int, path: NDArray[Any], flow: _Flow, bankruptcy: float, rates: 
 
 def _shares(event: Any, at: int, path: NDArray[Any], flow: _Flow, record: RunRecord, twin_mark: Series,
             bankruptcy: float, rates: Series, kernel: ImpactKernel, events: NDArray[Any]) -> None:
-    """Share out the consumed distance: shock + impact + margin rate + own cash flows = 1."""
+    """Share out the consumed distance: shock + impact + margin rate = 1, or own = 1 where these consumed none."""
     step, side = int(path["step"][at]), int(event["side"])
     mark = record.price("mark", int(event["instrument"]))
     consumed_shock = side * math.log(twin_mark[0] / twin_mark[step])
