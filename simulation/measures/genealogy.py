@@ -9,7 +9,8 @@ Fractional
     account's own are not told apart: where nothing else consumed the distance they get all of it (`own`).
 But-for
     Against twin T1 (no impact of forced orders) a liquidation is *extra* (the account survives there), *earlier*
-    (it falls there too, but later), *same* (it falls there then or before); an account that falls only in the twin was *averted*.
+    (it falls there too, but later), *same* (it falls there then or before); an account
+    that falls only in the twin was *averted*.
 
 The three differ where the book refills: most children may be brought forward only (proximate ratio .8, but-for .08).
 Thresholds: an account with bankruptcy price b and maintenance rate m is liquidated at ``b / (1 - m)`` (long) or
