@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from spirals.scenarios.validation.book_markets import Book, best_queue_race, quoting_paths, zero_intelligence
 from spirals.scenarios.validation.case import Case, Check, Line, Mechanism, Run
+from spirals.scenarios.validation.maker_law import MakerLaw, maker_law
+from spirals.scenarios.validation.race_law import RaceLaw, reach_probability, time_alone
 from spirals.simulation.contracts import Instrument
 from spirals.simulation.market.depth import Depth, PowerDepth, SquareRootDepth
 from spirals.simulation.order_book import OrderBook
@@ -20,12 +22,15 @@ from spirals.simulation.state import BUY, ORDER, SELL, OrderKind
 __all__ = ["OrderBookLaws"]
 
 TABLE = "table, reproduced at these parameters only"
-RACES = ((1, 1), (1, 2), (2, 1), (2, 2))
-QUEUE_LIMIT = 80
+RACES = ((1, 1), (1, 2), (2, 1), (2, 2))            # published
+LONG_RACE = (1, 5)
+MOST_EVENTS = 1000.0                                # of a race, in the mean
+ERRORS = 3.5                                        # standard errors either way of a formula
 SPREADS = {0.2: 0.767, 0.05: 0.556, 0.02: 0.497}     # cancellation over market-order rate: spread x alpha / mu
 DEPOSIT, WINDOW = 0.02, 400
 PARTS = 20
-MAKER = {"gamma": 0.1, "volatility": 2.0, "k": 1.5, "rate": 140.0, "steps": 200}
+PUBLISHED = {"gamma": 0.1, "volatility": 2.0, "k": 1.5, "rate": 140.0}
+MAKER_STEPS = 200
 MAKER_TICK, OPENING = 0.001, 100.0
 PRICE_TICKS, V_TICK, V_LOT = 100_000, 0.01, 0.001
 
@@ -53,26 +58,45 @@ class OrderBookLaws(Case):
     limit_rate: float = parameter(1.85, unit="per unit of time", low=0, high=20)
     market_rate: float = parameter(0.94, unit="per unit of time", above=0, high=20)
     cancel_rate: float = parameter(0.71, unit="per order and unit of time", above=0, high=20)
-    gamma: float = parameter(0.1, above=0, high=2, help="risk aversion behind the quotes (P&L: at .1 only)")
-    k: float = parameter(1.5, above=0.1, high=20, help="decay of fills with distance (P&L: at 1.5 only)")
-    volatility: float = parameter(2.0, above=0, high=5, help="of the mid (P&L: at 2 only)")
+    gamma: float = parameter(PUBLISHED["gamma"], above=0, high=2, help="risk aversion behind the quotes")
+    k: float = parameter(PUBLISHED["k"], above=0.1, high=20, help="decay of fills with distance")
+    volatility: float = parameter(PUBLISHED["volatility"], above=0, high=5, help="of the mid")
+    rate: float = parameter(PUBLISHED["rate"], above=0, high=1000, help="of fills at distance 0")
     exponent: float = parameter(2.0, low=0.5, high=4, help="of cumulative depth in distance; 2: V-shaped")
+
+    def problems(self) -> list[str]:
+        found, rates = super().problems(), (self.limit_rate, self.market_rate, self.cancel_rate)
+        if not found:
+            most = max(LONG_RACE)
+            events = 2.0 * (self.limit_rate + self.market_rate + self.cancel_rate * most) * time_alone(*rates, most)
+            if events > MOST_EVENTS or reach_probability(*rates, most) > 1e-6:
+                found.append("queues grow faster than they are emptied; limit_rate must be smaller, or market_rate or "
+                             "cancel_rate larger")
+        return found
 
     def checks(self) -> dict[str, Check]:
         return {"races": self.races, "zero": self.zero, "quotes": self.quotes, "maker": self.maker,
                 "impact": self.impact}
 
     def races(self, run: Run) -> None:
-        """Which of the best queues empties first."""
+        """Which of the best queues empties first, and when."""
         trials = run.pick(100_000, 1_000_000)
-        for bids, asks in RACES:
+        law = RaceLaw(self.limit_rate, self.market_rate, self.cancel_rate)
+        for bids, asks in (*RACES, LONG_RACE):
             key = stream_key(run.seed, f"validation.order_book.race.{bids}.{asks}")
-            rises = best_queue_race(key, Book(64, 4096).arrays(), bids, asks,
-                                    self.limit_rate * run.factor("race limits"),
-                                    self.market_rate * run.factor("race takes"), self.cancel_rate, trials, 32) / trials
-            run.row(f"P(mid rises), queues ({bids}, {asks})", rises,
-                    race_probability(self.limit_rate, self.market_rate, self.cancel_rate, bids, asks), absolute=0.01,
-                    error=math.sqrt(rises * (1.0 - rises) / trials), formula="first passage of two birth-death queues")
+            rises, waited, squared = best_queue_race(
+                key, Book(64, 4096).arrays(), bids, asks, self.limit_rate * run.factor("race limits"),
+                self.market_rate * run.factor("race takes"), self.cancel_rate, trials, 32)
+            share, mean = rises / trials, waited / trials
+            expected = law.rise_probability(bids, asks)
+            error = math.sqrt(expected * (1.0 - expected) / trials)
+            run.row(f"P(mid rises), queues ({bids}, {asks})", share, expected,
+                    absolute=0.01 if (bids, asks) in RACES else ERRORS * error, error=error,
+                    formula="first passage of two birth-death queues")
+            error = math.sqrt(max(squared / trials - mean**2, 0.0) / trials)
+            run.row(f"mean time until a queue is empty, from ({bids}, {asks})", mean, law.mean_time(bids, asks),
+                    absolute=ERRORS * error, error=error,
+                    formula=f"the same linear system with a source of 1; {ERRORS:g} s.e.")
 
     def zero(self, run: Run) -> None:
         """Spread of the zero-intelligence market and its scaling."""
@@ -105,32 +129,36 @@ class OrderBookLaws(Case):
 
     def quotes(self, run: Run) -> None:
         """Mean quoted spread of the optimal maker."""
-        setting = {**MAKER, "gamma": self.gamma * run.factor("spread"), "k": self.k, "volatility": self.volatility}
-        paths = quote(run, setting, 1.0, 50, "quotes")
-        steps = MAKER["steps"]
-        wanted = (0.5 * self.gamma * self.volatility**2 * (steps + 1.0) / steps
+        paths = self._quote(run, 1.0, 50, "quotes")
+        wanted = (0.5 * self.gamma * self.volatility**2 * (MAKER_STEPS + 1.0) / MAKER_STEPS
                   + 2.0 / self.gamma * math.log(1.0 + self.gamma / self.k))
         run.row("market maker: mean quoted spread", float(paths[:, 2].mean()), wanted, relative=0.005, error=0.0,
                 formula="mean of gamma s^2 (T - t) + (2 / gamma) ln(1 + gamma / k)")
 
     def maker(self, run: Run) -> None:
-        """P&L and inventory of the maker through the book, against one who does not skew his quotes."""
+        """P&L and inventory of the maker through the book, and of one who does not skew his quotes."""
         count = run.pick(4000, 40_000)
-        setting = {**MAKER, "gamma": MAKER["gamma"] * run.factor("spread"),
-                   "rate": MAKER["rate"] * run.factor("arrivals")}
-        skewed = quote(run, setting, run.factor("skew"), count, "maker")
-        plain = quote(run, setting, 0.0, count, "maker")
-        sd, other = (float(paths[:, 0].std(ddof=1)) for paths in (skewed, plain))
-        run.row("market maker: sd of P&L over that of symmetric quotes", sd / other, 0.48, absolute=0.05,
-                error=sd / other / math.sqrt(count), formula=TABLE)
-        run.row("market maker: mean P&L", float(skewed[:, 0].mean()), 64.9, low=62.0, high=66.0,
-                error=sd / math.sqrt(count), formula=TABLE)
-        run.row("market maker: sd of inventory", float(skewed[:, 1].std(ddof=1)), 2.93, relative=0.10,
-                error=float(skewed[:, 1].std(ddof=1)) / math.sqrt(2.0 * count), formula=TABLE)
-        edges = np.linspace(0.0, 130.0, 53)
+        found = {"skewed": self._quote(run, run.factor("skew"), count, "maker"),
+                 "symmetric": self._quote(run, 0.0, count, "maker")}
+        laws = {name: maker_law(self.gamma, self.volatility, self.k, self.rate, MAKER_STEPS, skew, MAKER_TICK)
+                for name, skew in (("skewed", 1.0), ("symmetric", 0.0))}
+        for name, paths in found.items():
+            maker_rows(run, name, paths, laws[name])
+        if all(getattr(self, name) == value for name, value in PUBLISHED.items()):
+            published_rows(run, found["skewed"], found["symmetric"])
+        ends = [end for law in laws.values() for end in (law.profit.mean - 4.0 * law.profit.sd,
+                                                         law.profit.mean + 4.0 * law.profit.sd)]
+        edges = np.linspace(min(ends), max(ends), 53)
         lines = [Line.of(name, 0.5 * (edges[1:] + edges[:-1]), np.histogram(paths[:, 0], edges)[0])
-                 for name, paths in (("inventory", skewed), ("symmetric", plain))]
+                 for name, paths in found.items()]
         run.panel("P&L of a market maker through the book", "P&L", "paths", *lines)
+
+    def _quote(self, run: Run, skew: float, paths: int, name: str) -> NDArray[np.float64]:
+        """Return P&L, inventory and mean spread per path of the maker."""
+        return np.asarray(quoting_paths(
+            stream_key(run.seed, f"validation.order_book.{name}"), Book(1 << 18, 64, MAKER_TICK).arrays(),
+            self.gamma * run.factor("spread"), skew, self.volatility, self.k, self.rate * run.factor("arrivals"),
+            MAKER_STEPS, paths, OPENING, MAKER_TICK))
 
     def impact(self, run: Run) -> None:
         """Impact of a market order in a book that a depth model filled."""
@@ -151,36 +179,31 @@ class OrderBookLaws(Case):
                   Line.of("order book", shares, moves, True), log_x=True, log_y=True)
 
 
-def race_probability(limit: float, market: float, cancel: float, bids: int, asks: int) -> float:
-    """Return P(the ask queue empties first): harmonic function of two independent birth-death queues.
+def maker_rows(run: Run, name: str, paths: NDArray[np.float64], law: MakerLaw) -> None:
+    """Compare P&L and inventory with their law; the standard errors are those of the law."""
+    count = len(paths)
+    chain = f"forward recursion over inventory and time; {ERRORS:g} s.e."
 
-    Queues are cut at 80 orders, which a queue with cancellation does not reach.
-    """
-    from scipy.sparse import lil_matrix
-    from scipy.sparse.linalg import spsolve
+    def compare(quantity: str, measured: float, expected: float, error: float) -> None:
+        run.row(f"market maker, {name}: {quantity}", measured, expected, absolute=ERRORS * error, error=error,
+                formula=chain)
 
-    n = QUEUE_LIMIT
-    matrix, right = lil_matrix((n * n, n * n)), np.zeros(n * n)
-    for b in range(1, n + 1):
-        for a in range(1, n + 1):
-            row = (b - 1) * n + a - 1
-            births = {(min(b + 1, n), a): limit, (b, min(a + 1, n)): limit}
-            deaths = {(b - 1, a): market + cancel * b, (b, a - 1): market + cancel * a}
-            matrix[row, row] = sum(births.values()) + sum(deaths.values())
-            for (to_b, to_a), rate in (*births.items(), *deaths.items()):
-                if to_a == 0:
-                    right[row] += rate
-                elif to_b > 0:
-                    matrix[row, (to_b - 1) * n + to_a - 1] -= rate
-    return float(spsolve(matrix.tocsr(), right)[(bids - 1) * n + asks - 1])
+    profit, inventory = law.profit, law.inventory
+    compare("mean P&L", float(paths[:, 0].mean()), profit.mean, profit.mean_error(count))
+    compare("sd of P&L", float(paths[:, 0].std(ddof=1)), profit.sd, profit.sd_error(count))
+    compare("sd of inventory", float(paths[:, 1].std(ddof=1)), inventory.sd, inventory.sd_error(count))
 
 
-def quote(run: Run, setting: dict[str, float], skew: float, paths: int, name: str) -> NDArray[np.float64]:
-    """Return P&L, inventory and mean spread per path of the maker."""
-    book = Book(1 << 18, 64, MAKER_TICK)
-    return np.asarray(quoting_paths(
-        stream_key(run.seed, f"validation.order_book.{name}"), book.arrays(), setting["gamma"], skew,
-        setting["volatility"], setting["k"], setting["rate"], int(setting["steps"]), paths, OPENING, MAKER_TICK))
+def published_rows(run: Run, skewed: NDArray[np.float64], plain: NDArray[np.float64]) -> None:
+    """Compare with the table of the published parameters."""
+    count = len(skewed)
+    sd, other = (float(paths[:, 0].std(ddof=1)) for paths in (skewed, plain))
+    run.row("market maker: sd of P&L over that of symmetric quotes", sd / other, 0.48, absolute=0.05,
+            error=sd / other / math.sqrt(count), formula=TABLE)
+    run.row("market maker: mean P&L", float(skewed[:, 0].mean()), 64.9, low=62.0, high=66.0,
+            error=sd / math.sqrt(count), formula=TABLE)
+    run.row("market maker: sd of inventory", float(skewed[:, 1].std(ddof=1)), 2.93, relative=0.10,
+            error=float(skewed[:, 1].std(ddof=1)) / math.sqrt(2.0 * count), formula=TABLE)
 
 
 def impacts(depth: Depth, notionals: NDArray[np.float64]) -> NDArray[np.float64]:
