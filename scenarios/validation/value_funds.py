@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spirals.simulation.kernel import kernel
 from spirals.simulation.randomness import normal_quantile, uniform
 
-__all__ = ["Funds", "hill", "simulate"]
+__all__ = ["Funds", "hill", "run_market", "simulate"]
 
 FUNDS = 10
 SCAN, FURTHEST = 0.002, 2000   # steps of the scan: a factor of 54 either way
