@@ -44,7 +44,7 @@ class MarginByPrice(MarginPolicy):
     """Maintenance rate ``m (opening / mark) ** e``: it rises by e per cent when the price falls by one."""
 
     maintenance: float = parameter(0.015, above=0, high=0.5, help="m, at the opening price")
-    elasticity: float = parameter(0.0, low=0, high=100, help="e = -d ln m / d ln p")
+    elasticity: float = parameter(0.0, low=-100, high=100, help="e = -d ln m / d ln p")
 
     def update(self, state: Any, market: MarketState) -> tuple[Any, MarginRequirement]:
         rate = np.minimum(self.maintenance * (OPENING_TICKS / market.mark) ** self.elasticity, 0.99)

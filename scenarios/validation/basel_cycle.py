@@ -32,7 +32,8 @@ CRASH, APART_YEARS = -0.15, 3.0
 KICK = 1e-8
 PUSH, CALM_SHARE, SETTLED = 1e-4, 0.7, (150, 200)   # relative push of the price, leverage over critical, steps
 EARLY, LATE, WINDOW = 20, 80, 14
-PRICE = 2
+STRETCH, STRETCHED_STEPS, SHOVE = 1.5, 50, 0.02     # of the horizon; short: the cycle is chaotic
+VARIANCE, PRICE = 0, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,7 @@ class BaselCycle(Case):
         Mechanism("bank weight", "share of the asset in the bank's portfolio", ("boundary", "growth"), flip=False),
         Mechanism("fundamentalist", "response to the gap between value and price",
                   ("boundary", "growth", "recovery", "cycle")),
-        Mechanism("risk response", "exponent of the leverage policy", ("cycle",)),
+        Mechanism("risk response", "exponent of the leverage policy", ("horizon", "cycle")),
         Mechanism("risk memory", "rate at which perceived risk forgets", ("cycle",)),
     )
     fixed: ClassVar[Mapping[str, str]] = dict.fromkeys(("alpha", "t_var", "delta", "variance_floor"), CYCLE)
@@ -76,7 +77,7 @@ class BaselCycle(Case):
 
     def checks(self) -> dict[str, Check]:
         return {"boundary": self.boundary, "growth": self.growth, "recovery": self.recovery,
-                "cycle": self.cycle}
+                "horizon": self.horizon, "cycle": self.cycle}
 
     def boundary(self, run: Run) -> None:
         """Critical leverage from the numerical Jacobian of the whole map."""
@@ -137,6 +138,27 @@ class BaselCycle(Case):
         run.row(f"return to value per step at {CALM_SHARE:g} of the critical leverage",
                 math.log(moves[last] / moves[first]) / (last - first), return_rate(system.at_leverage(leverage)),
                 relative=0.05, error=0.0, formula="ln of the largest real eigenvalue below 1")
+
+    def horizon(self, run: Run) -> None:
+        """A longer horizon of risk is the same as another level of leverage: two simulated orbits beside each other.
+
+        Multiplying the horizon by c multiplies every variance by c^2, and a policy alpha variance^b by c^(2 b).
+        """
+        for b in self.b:
+            here = self._system(self.e_bar[len(self.e_bar) // 2], self.theta[0], b)
+            variance = OPENING_VARIANCE + here.variance_floor
+            here = dataclasses.replace(here, alpha=CALM_SHARE * critical_in_theory(here) / variance**b)
+            there = dataclasses.replace(here, alpha=here.alpha * STRETCH ** (-2.0 * b),
+                                        t_var=here.t_var * STRETCH, variance_floor=here.variance_floor * STRETCH**2)
+            start = mutated(here, run).state(OPENING_VARIANCE)
+            start[PRICE] *= 1.0 + SHOVE
+            stretched = start * np.where(np.arange(len(start)) == VARIANCE, STRETCH**2, 1.0)
+            first, second = (orbit(mutated(system, run).row(), state, STRETCHED_STEPS)[:, PRICE]
+                             for system, state in ((here, start), (there, stretched)))
+            away = np.abs(second / first - 1.0)
+            run.row(f"price with {STRETCH:g} x the horizon over that with the level changed alike, b = {b:g}",
+                    1.0 + float(away.max()), 1.0, absolute=1e-6, error=0.0,
+                    formula="alpha (c^2 variance)^b = c^(2 b) alpha variance^b")
 
     def cycle(self, run: Run) -> None:
         """Period of the deterministic cycle and signs of the Lyapunov exponent, at the published values."""

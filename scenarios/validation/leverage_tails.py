@@ -12,7 +12,6 @@ from spirals.scenarios.validation.case import Case, Check, Line, Mechanism, Run
 from spirals.scenarios.validation.value_funds import (
     AGGRESSION,
     FLOW,
-    FUNDS,
     NOISE,
     REVERSION,
     Funds,

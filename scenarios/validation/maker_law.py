@@ -35,17 +35,18 @@ class Law:
     def of(cls, raw: NDArray[np.float64]) -> "Law":
         """Return the law with moments ``E[X^j]``, j = 0 .. 4."""
         mean = float(raw[1])
-        second, third, fourth = (
-            sum(math.comb(j, i) * (-mean) ** (j - i) * float(raw[i]) for i in range(j + 1)) for j in (2, 3, 4))
-        del third
-        return cls(mean, math.sqrt(second), fourth)
+        second, fourth = (
+            sum(math.comb(j, i) * (-mean) ** (j - i) * float(raw[i]) for i in range(j + 1)) for j in (2, 4))
+        return cls(mean, math.sqrt(max(second, 0.0)), fourth)
 
     def mean_error(self, count: int) -> float:
         """Return the standard error of the mean of `count` draws."""
         return self.sd / math.sqrt(count)
 
     def sd_error(self, count: int) -> float:
-        """Return the standard error of their standard deviation, ``sqrt((m4 - sd^4) / n) / (2 sd)``."""
+        """Return the standard error of their standard deviation, ``sqrt((m4 - sd^4) / n) / (2 sd)``; 0 without any."""
+        if self.sd == 0.0:
+            return 0.0
         return math.sqrt(max(self.fourth - self.sd**4, 0.0) / count) / (2.0 * self.sd)
 
 

@@ -61,7 +61,8 @@ class OrderBookLaws(Case):
     gamma: float = parameter(PUBLISHED["gamma"], above=0, high=2, help="risk aversion behind the quotes")
     k: float = parameter(PUBLISHED["k"], above=0.1, high=20, help="decay of fills with distance")
     volatility: float = parameter(PUBLISHED["volatility"], above=0, high=5, help="of the mid")
-    rate: float = parameter(PUBLISHED["rate"], above=0, high=1000, help="of fills at distance 0")
+    rate: float = parameter(PUBLISHED["rate"], above=0, high=MAKER_STEPS,
+                            help="of orders that would fill a quote at the mid: at most one per step")
     exponent: float = parameter(2.0, low=0.5, high=4, help="of cumulative depth in distance; 2: V-shaped")
 
     def problems(self) -> list[str]:
@@ -95,7 +96,7 @@ class OrderBookLaws(Case):
                     formula="first passage of two birth-death queues")
             error = math.sqrt(max(squared / trials - mean**2, 0.0) / trials)
             run.row(f"mean time until a queue is empty, from ({bids}, {asks})", mean, law.mean_time(bids, asks),
-                    absolute=ERRORS * error, error=error,
+                    absolute=ERRORS * error + 1e-9, error=error,
                     formula=f"the same linear system with a source of 1; {ERRORS:g} s.e.")
 
     def zero(self, run: Run) -> None:

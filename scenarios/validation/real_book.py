@@ -24,7 +24,7 @@ class RealBook(Case):
     source = "derived for this project"
     mechanisms = (
         Mechanism("thresholds", "their density", ("gain", "refill", "cascade"), flip=False),
-        Mechanism("elasticity", "of the margin in the price", ("gain",), flip=False),
+        Mechanism("elasticity", "of the margin in the price", ("gain",)),
         Mechanism("decay", "of impact", ("refill",), flip=False),
     )
 
@@ -64,7 +64,7 @@ class RealBook(Case):
         points = []
         for decay in self.decays:
             n = self.refill_n
-            got = laws.refill(n * run.factor("thresholds"), decay * run.factor("decay"), seeds=run.pick(24, 200))
+            got = laws.refill(n * run.factor("thresholds"), decay * run.factor("decay"), seeds=run.pick(64, 200))
             expected = 1.0 + n / decay * (1.0 - math.exp(-decay / (1.0 - n)))
             run.row(f"refill, kappa T = {decay:g}", got.value, expected, absolute=3.0 * got.error + 0.01,
                     error=got.error, formula="1 + (n / kT) (1 - exp(-kT / (1 - n)))")

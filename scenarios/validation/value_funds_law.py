@@ -36,7 +36,9 @@ def noise_cash(draws: Array, noise: float) -> Array:
 
 
 def opening_prices(cash: Array, aggression: float, flow: float, most: float) -> Array:
-    """Return prices, shape (steps, paths); NaN from the step at which a cap binds, a fund is ruined or debts allow several prices.
+    """Return prices, shape (steps, paths).
+
+    They are NaN from the step at which a cap binds, a fund is ruined or debts allow several prices.
 
     Parameters
     ----------
