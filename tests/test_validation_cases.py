@@ -5,6 +5,7 @@ Fixed seed; bands are those of the cases, stated before the measurement.
 
 import pytest
 
+from spirals.scenarios import load_scenario
 from spirals.scenarios.validation import CASES, run_case, select_cases
 from spirals.scenarios.validation.mutations import noticed
 
@@ -44,6 +45,11 @@ def test_theory_and_measurement_agree(name):
 def test_the_formulas_hold_at_other_parameters_too(name, checks, overrides):
     [case] = select_cases([name], overrides)
     assert not failed(run_case(case, checks=checks))
+
+
+def test_the_default_market_is_the_calm_scenario_as_it_is_shipped():
+    case, calm = CASES["default-market"](), load_scenario("calm")
+    assert (case.noise, case.exponent) == (calm.background.order_share, calm.depth.exponent)
 
 
 @pytest.mark.parametrize(("name", "mechanism"), FLIPS)
