@@ -83,6 +83,23 @@ def test_a_mutation_is_noticed_from_the_size_that_leaves_the_band_and_an_idle_on
     assert "1 of 2 changes of sign and 2 of 4 changes by 20 % noticed" in mutation_table([factor, idle])
 
 
+def test_a_small_change_that_is_noticed_by_chance_does_not_count_where_a_larger_one_is_missed():
+    @dataclasses.dataclass(frozen=True)
+    class Edge(Doubling):
+        """Fails from 15 % on, and at 1 % by chance."""
+
+        mechanisms = (Mechanism("factor", "what is changed", ("sum",), flip=False),)
+        fails_from: float = parameter(0.15, above=0)
+
+        def sum(self, run):
+            size = abs(run.factor("factor") - 1.0)
+            run.row("sum", float(size > self.fails_from or abs(size - 0.01) < 1e-9), 0.0, absolute=0.5)
+
+    [sharp], [blunt] = mutate_case(Edge()), mutate_case(Edge(fails_from=0.3))
+    assert (sharp.smallest, blunt.smallest) == (0.2, 0.4)
+    assert not blunt.weaker_noticed and not blunt.stronger_noticed
+
+
 def test_a_result_can_be_read_as_text_page_document_and_figure():
     result = run_case(Doubling())
     assert "1 of 1 rows in 1 cases passed" in text_table([result])
