@@ -156,8 +156,8 @@ class BaselCycle(Case):
             first, second = (orbit(mutated(system, run).row(), state, STRETCHED_STEPS)[:, PRICE]
                              for system, state in ((here, start), (there, stretched)))
             away = np.abs(second / first - 1.0)
-            run.row(f"price with {STRETCH:g} x the horizon over that with the level changed alike, b = {b:g}",
-                    1.0 + float(away.max()), 1.0, absolute=1e-6, error=0.0,
+            run.row(f"{STRETCH:g} x the horizon or the level changed alike: distance of prices, b = {b:g}",
+                    float(away.max()), 0.0, absolute=1e-6, error=0.0,
                     formula="alpha (c^2 variance)^b = c^(2 b) alpha variance^b")
 
     def cycle(self, run: Run) -> None:
