@@ -12,6 +12,7 @@ from spirals.scenarios.figures_genealogy import family_figure, stability_figure
 from spirals.scenarios.report_html import figure, note, paragraph, table
 from spirals.scenarios.report_numbers import format_number
 from spirals.simulation.measures.branching import count_ratio, fit_borel, fit_generalised_poisson, fit_power_law
+from spirals.simulation.measures.family_tree import LEAST_EVENTS
 from spirals.simulation.measures.genealogy import EARLIER, EVENT, EXTRA, SAME, Genealogy, ImpactKernel
 from spirals.simulation.measures.intervals import Interval
 
@@ -19,8 +20,10 @@ __all__ = ["branching_table", "family_of", "genealogy_body", "stability_body"]
 
 WINDOW, FLOOR = 60.0, 0.01   # [s] and [fraction of the liquidated notional] of the ratio along the path
 ENOUGH, LEAST = 30, 3        # trees, and smallest size, for a power law
-CAUSES = {"shock": "the shock", "liquidations": "earlier liquidations", "other_forced": "other forced orders",
-          "margin": "rise of the margin rate", "own": "own cash flows and trades"}
+CAUSES = {"shock": "the shock", "liquidations": "earlier liquidations, as the opening book would have borne them",
+          "other_forced": "other forced orders, likewise",
+          "withdrawal": "the same orders through a book thinner than at the opening",
+          "margin": "rise of the margin rate", "funding": "funding paid", "own": "own cash flows and trades"}
 WHY = (
     "They differ because they answer different questions: the proximate ratio counts accounts that a liquidation "
     "pushed over the line, the fractional one the part of the way there that earlier liquidations made, the but-for "
@@ -68,9 +71,7 @@ def genealogy_body(run: Mapping[str, Any], events: pd.DataFrame, steps: pd.DataF
         "each cause consumed.", "Generations, tree sizes and causes of the liquidations")
     facts = paragraph(
         f"{len(family.events)} liquidations in {len(sizes)} trees over {len(generations)} generations; the largest "
-        f"tree has {sizes[0]}. Largest branching ratio along the path, in windows of {WINDOW:g} s with more than "
-        f"{100 * FLOOR:g} % of the liquidated notional: "
-        f"{format_number(family.path_ratio(step_seconds, WINDOW, FLOOR))}.")
+        f"tree has {sizes[0]}. " + _peak_words(family, step_seconds))
     shares = [(words, f"{100.0 * float(family.events[name].mean()):.1f} %") for name, words in CAUSES.items()]
     flags = family.events["but_for"]
     counts = [("extra", int((flags == EXTRA).sum())), ("earlier", int((flags == EARLIER).sum())),
@@ -127,6 +128,18 @@ def stability_body(stability: Mapping[str, Any], steps: pd.DataFrame, opening_se
                    "Bars: 95 % interval over the branches of one state. Grey: log mark. Dashed: busiest minute of "
                    "forced flow.", "Stability margin at points along the path")
     return paragraph(text) + drawn
+
+
+def _peak_words(family: Genealogy, step_seconds: float) -> str:
+    """Say how large the branching ratio became along the path, or why nothing can be said."""
+    asked = (f"in windows of {WINDOW:g} s with at least {LEAST_EVENTS} liquidations and more than "
+             f"{100 * FLOOR:g} % of the liquidated notional")
+    peak = family.path_peak(step_seconds, WINDOW, FLOOR, LEAST_EVENTS)
+    if not peak.ratio.n:
+        return f"Branching ratio along the path, {asked}: there is no such window."
+    return (f"Largest branching ratio along the path, {asked}: {_text(peak.ratio)} of {peak.ratio.n} liquidations in "
+            f"the minute from {peak.seconds / 60.0:.0f} min after the opening (share with a parent, Wilson's interval "
+            "of 95 %, window with the highest lower bound).")
 
 
 def _law(sizes: np.ndarray) -> str:

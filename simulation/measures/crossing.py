@@ -1,38 +1,31 @@
 """Crossing: which phase of the run took the mark across an account's threshold, and which liquidation made it."""
 
+import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
+from spirals.simulation.measures.account_terms import Terms
+from spirals.simulation.measures.course import Course
 from spirals.simulation.measures.family_tree import NO_PARENT
-from spirals.simulation.measures.forced_trades import ForcedTrades
-from spirals.simulation.measures.impact_kernel import ImpactKernel
-from spirals.simulation.measures.record import Series
 from spirals.simulation.phase_log import BEFORE_TRADING
 
-__all__ = ["FROM_FLOW", "FROM_MARGIN", "ROOT", "crossing_phase", "proximate_parent", "thresholds"]
+__all__ = ["FROM_FLOW", "FROM_FUNDING", "FROM_MARGIN", "ROOT", "crossing_phase", "proximate_parent"]
 
-ROOT, FROM_MARGIN, FROM_FLOW = 0, 1, 2   # why an event without parent was crossed: shock, rate, voluntary flow
+ROOT, FROM_MARGIN, FROM_FLOW, FROM_FUNDING = range(4)   # why an event without parent was crossed
 
 
-def thresholds(bankruptcy: ArrayLike, rate: ArrayLike, side: ArrayLike) -> Series:
-    """Return the mark at which a position is due: ``b / (1 - side m)`` [quote].
+def crossing_phase(row: Any, course: Course, terms: Terms) -> int:
+    """Return the place of the phase that crossed the threshold: the first of the unbroken stretch below it.
 
     Parameters
     ----------
-    bankruptcy : array_like of float
-        [quote]
-    rate : array_like of float
-        Maintenance rate [fraction of notional], below 1.
-    side : array_like of int
-        1 long, -1 short.
+    row : LIQUIDATION row
+        The account's first order.
+    course : Course
+    terms : Terms
     """
-    return np.asarray(np.asarray(bankruptcy) / (1.0 - np.asarray(side) * np.asarray(rate)), np.float64)
-
-
-def crossing_phase(row: Any, path: NDArray[Any], bankruptcy: float, rates: Series, side: int) -> int:
-    """Return the place of the phase that crossed the threshold: the first of the unbroken stretch below it."""
+    path, limits = course.phases, terms.limits
     # An order of round 0 was decided after stage 1, one of round r after the trading of round r - 1.
     wanted = BEFORE_TRADING if row["round"] == 0 else row["round"] - 1
     place = int(np.searchsorted(path["step"], row["step"], side="left"))
@@ -40,33 +33,56 @@ def crossing_phase(row: Any, path: NDArray[Any], bankruptcy: float, rates: Serie
         place += 1
     while place > 0:
         before = place - 1
-        limit = bankruptcy / (1.0 - side * rates[path["step"][before]])
-        if side * (path["mark"][before] - limit) >= 0.0:
+        if terms.side * (path["mark"][before] - limits[path["step"][before]]) >= 0.0:
             break
         place = before
     return place
 
 
-def proximate_parent(at: int, path: NDArray[Any], flow: ForcedTrades, bankruptcy: float, rates: Series, side: int,
-            kernel: ImpactKernel, step_seconds: float) -> tuple[int, int]:
-    """Return the proximate parent of what crossed in phase `at`, and the reason when there is none."""
+def proximate_parent(at: int, course: Course, terms: Terms) -> tuple[int, int]:
+    """Return the proximate parent of what crossed in phase `at`, and the reason when there is none.
+
+    Within a round of trading it is the liquidation that traded most in the direction of the crossing. Before the
+    trading of a step the outside moves first, then the account's own threshold (margin rate, funding): what these
+    cross, alone or together, has no parent. What is left was crossed by an index or a basis that catches up with
+    earlier sales: the parent is the liquidation of which most impact is left.
+    """
+    path, side = course.phases, terms.side
     step = int(path["step"][at])
     if path["round"][at] != BEFORE_TRADING:
-        mover = flow.mover(step, int(path["round"][at]), -side)
+        mover = course.trades.mover(step, int(path["round"][at]), -side)
         return (mover, ROOT) if mover >= 0 else (NO_PARENT, FROM_FLOW)
     if at == 0:
         return NO_PARENT, ROOT
-    before = path["mark"][at - 1]
-    limit_now, limit_before = (bankruptcy / (1.0 - side * rates[k]) for k in (step, max(step - 1, 0)))
-    outside = before * path["exogenous"][at] / path["exogenous"][at - 1]
+    before, last = float(path["mark"][at - 1]), max(step - 1, 0)
+    limit_now, limit_before = float(terms.limits[step]), float(terms.limits[last])
+    outside = before * _outside_move(at, course, side)
     if side * (outside - limit_before) < 0.0:
-        return NO_PARENT, ROOT          # the outside move alone crosses
+        return NO_PARENT, ROOT
+    closer = side * math.log(limit_now / limit_before)   # the threshold itself
+    paid = side * math.log(terms.bankruptcy[step] / terms.bankruptcy[last])
+    own = FROM_FUNDING if 2.0 * paid > closer else FROM_MARGIN   # funding made the larger part of it
     if side * (before - limit_now) < 0.0:
-        return NO_PARENT, FROM_MARGIN   # the rise of the rate alone crosses
-    earlier = flow.step < step
+        return NO_PARENT, own
+    if side * (outside - limit_now) < 0.0:   # both together
+        return NO_PARENT, ROOT if side * math.log(before / outside) >= closer else own
+    trades = course.trades
+    earlier = trades.step < step
     if not earlier.any():
         return NO_PARENT, ROOT
-    impact = -side * flow.notional[earlier] * kernel((step - flow.step[earlier]) * step_seconds)
+    impact = -side * trades.notional[earlier] * course.kernel((step - trades.step[earlier]) * course.step_seconds)
     if impact.max() <= 0.0:
         return NO_PARENT, ROOT
-    return int(flow.event[earlier][impact.argmax()]), ROOT   # the index or the basis catches up with earlier sales
+    return int(trades.event[earlier][impact.argmax()]), ROOT
+
+
+def _outside_move(at: int, course: Course, side: int) -> float:
+    """Return the factor by which the outside alone moves the mark into phase `at`.
+
+    The larger against the account of two readings: the exogenous price, and the mark of the twin, in which a lagged
+    oracle or a basis catches up with the outside but not with forced sales.
+    """
+    path, step = course.phases, int(course.phases["step"][at])
+    exogenous = path["exogenous"][at] / path["exogenous"][at - 1]
+    twin = course.twin_before[step] / course.twin_after[max(step - 1, 0)]
+    return float(min(exogenous, twin) if side > 0 else max(exogenous, twin))

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spirals.simulation.measures.impact_kernel import ImpactKernel
+from spirals.simulation.measures.intervals import Interval, wilson_interval
 from spirals.simulation.measures.record import Series
 
-__all__ = ["EARLIER", "EVENT", "EXTRA", "NO_PARENT", "SAME", "Genealogy", "grow"]
+__all__ = ["EARLIER", "EVENT", "EXTRA", "NO_PARENT", "SAME", "SHARES", "Genealogy", "PathPeak", "grow"]
 
 NO_PARENT = -1
+LEAST_EVENTS = 20   # chosen: the interval of a share of 20 is at most .41 wide
 SAME, EARLIER, EXTRA = range(3)   # but for the impact of forced orders
 
 EVENT = np.dtype([                  # one row per liquidation event (closure of one account)
@@ -20,15 +22,33 @@ EVENT = np.dtype([                  # one row per liquidation event (closure of 
     ("step", "i4"), ("round", "i4"),        # of its first order
     ("crossed_step", "i4"), ("crossed_round", "i4"),   # of the phase that crossed the threshold
     ("parent", "i8"),               # event, -1 when none
-    ("reason", "i4"),               # without parent: 0 shock, 1 margin rate, 2 other flow
+    ("reason", "i4"),               # without parent: 0 shock, 1 margin rate, 2 other flow, 3 funding
     ("generation", "i4"), ("tree", "i8"),    # 0 for a root; tree: event of the root
     ("notional", "f8"),             # [quote] executed for the event
     ("threshold", "f8"),            # [quote] mark at which it was due
-    ("shock", "f8"), ("liquidations", "f8"), ("other_forced", "f8"), ("margin", "f8"), ("own", "f8"),   # shares
-    ("offspring", "f8"),            # sum of the shares that later events give to it
+    ("shock", "f8"), ("liquidations", "f8"), ("other_forced", "f8"), ("withdrawal", "f8"), ("margin", "f8"),   # shares
+    ("funding", "f8"), ("own", "f8"),
+    ("offspring", "f8"),            # sum of the shares that later events give to it, withdrawal included
     ("but_for", "i4"),              # 0 same, 1 earlier, 2 extra
     ("pad", "i4"),
 ])
+SHARES = ("shock", "liquidations", "other_forced", "withdrawal", "margin", "funding", "own")   # columns that sum to one
+
+
+@dataclasses.dataclass(frozen=True)
+class PathPeak:
+    """The window of a run in which the largest share of liquidations had a parent.
+
+    Attributes
+    ----------
+    ratio : Interval
+        Events with a parent over events, with its 95 % interval; `n` events. NaN where no window is material.
+    seconds : float
+        [s] Start of the window, since the opening.
+    """
+
+    ratio: Interval
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +76,12 @@ class Genealogy:
 
     @property
     def fractional_ratio(self) -> float:
-        """Mean share of an event that earlier liquidations caused [ratio]; NaN without events."""
-        return math.fsum(self.events["liquidations"]) / len(self.events) if len(self.events) else math.nan
+        """Mean share of an event that earlier liquidations caused, as they moved the book that they met [ratio].
+
+        It holds `liquidations` and the part of `withdrawal` through which they acted: without the order the thinner
+        book would have had nothing to pass on. NaN without events.
+        """
+        return math.fsum(self.events["offspring"]) / len(self.events) if len(self.events) else math.nan
 
     @property
     def but_for_ratio(self) -> float:
@@ -80,24 +104,35 @@ class Genealogy:
         _, counts = np.unique(self.events["tree"], return_counts=True)
         return np.sort(counts)[::-1]
 
-    def path_ratio(self, step_seconds: float, window_seconds: float = 60.0, floor: float = 0.01) -> float:
-        """Return the largest branching ratio along the path: share of liquidated notional with a parent in a window.
+    def path_peak(self, step_seconds: float, window_seconds: float = 60.0, floor: float = 0.01,
+                  least: int = LEAST_EVENTS) -> PathPeak:
+        """Return the largest branching ratio along the path: share of the events in a window that have a parent.
+
+        The largest of many noisy shares is too large, the more so the fewer events a window holds. Immaterial windows
+        are left out, and of the others the one with the highest lower bound (Wilson, 95 %) is taken.
 
         Parameters
         ----------
         step_seconds, window_seconds : float
             [s]
         floor : float
-            Windows with less than this share of the run's liquidated notional are immaterial and left out.
+            Windows with at most this share of the run's liquidated notional are immaterial.
+        least : int
+            So are windows with fewer events.
         """
         rows = self.events
-        if not len(rows):
-            return math.nan
         place = (rows["step"] * step_seconds // window_seconds).astype(np.int64)
-        all_ = np.bincount(place, rows["notional"])
-        born = np.bincount(place, rows["notional"] * (rows["parent"] >= 0), minlength=len(all_))
-        material = all_ > floor * all_.sum()
-        return float((born[material] / all_[material]).max()) if material.any() else math.nan
+        notional, events = np.bincount(place, rows["notional"]), np.bincount(place)
+        born = np.bincount(place, rows["parent"] >= 0, minlength=len(events))
+        material = np.flatnonzero((notional > floor * notional.sum()) & (events >= least))
+        found = [PathPeak(wilson_interval(int(born[k]), int(events[k])), float(k * window_seconds)) for k in material]
+        none = PathPeak(Interval(math.nan, math.nan, math.nan, math.nan, 0), math.nan)
+        return max(found, key=lambda one: one.ratio.low, default=none)
+
+    def path_ratio(self, step_seconds: float, window_seconds: float = 60.0, floor: float = 0.01,
+                   least: int = LEAST_EVENTS) -> float:
+        """Return the ratio of :meth:`path_peak` alone; NaN where no window is material."""
+        return self.path_peak(step_seconds, window_seconds, floor, least).ratio.estimate
 
 
 def grow(events: NDArray[Any]) -> None:

@@ -44,7 +44,7 @@ class ForcedTrades:
         self.round = trades["round"][liquidating]
         self.notional = notional[liquidating]
         other = forced & ~liquidating
-        self.other_step, self.other_notional = steps[other], notional[other]
+        self.other_step, self.other_round, self.other_notional = steps[other], trades["round"][other], notional[other]
 
     def mover(self, step: int, round_: int, sign: int) -> int:
         """Return the event that traded most in a phase in the direction `sign`; -1 when none did."""

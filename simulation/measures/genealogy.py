@@ -5,8 +5,10 @@ Proximate
     outside move of a step had crossed already has no parent, even if it is processed after others.
 Fractional
     The distance to the threshold that was consumed since the opening is shared out over the shock, the surviving impact
-    of every earlier forced order and the rise of the margin rate; the shares sum to one. Top-ups and trades of the
-    account's own are not told apart: where nothing else consumed the distance they get all of it (`own`).
+    of every earlier forced order, the thinner book that it met (withdrawal), the rise of the margin rate and funding
+    paid; the shares sum to one, and one that pushed the other way is negative. Top-ups, fees and trades of the
+    account's own are not told apart: where nothing else consumed the distance they get all of it (`own`). An account
+    with positions in several instruments is read in the one of its first order.
 But-for
     Against twin T1 (no impact of forced orders) a liquidation is *extra* (the account survives there), *earlier*
     (it falls there too, but later), *same* (it falls there then or before); an account
@@ -22,15 +24,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spirals.simulation.measures.account_terms import FundingPaid, Terms, terms_of, thresholds
 from spirals.simulation.measures.but_for import flag_but_for
 from spirals.simulation.measures.consumed_shares import share_distance
-from spirals.simulation.measures.crossing import crossing_phase, proximate_parent, thresholds
-from spirals.simulation.measures.family_tree import EARLIER, EVENT, EXTRA, NO_PARENT, SAME, Genealogy, grow
+from spirals.simulation.measures.course import Course, thinning
+from spirals.simulation.measures.crossing import crossing_phase, proximate_parent
+from spirals.simulation.measures.family_tree import (
+    EARLIER,
+    EVENT,
+    EXTRA,
+    NO_PARENT,
+    SAME,
+    SHARES,
+    Genealogy,
+    PathPeak,
+    grow,
+)
 from spirals.simulation.measures.forced_trades import ForcedTrades, first_orders, notional_of
 from spirals.simulation.measures.impact_kernel import NO_IMPACT, ImpactKernel, fit_impact
 from spirals.simulation.measures.record import RunRecord, Series
 
-__all__ = ["EARLIER", "EVENT", "EXTRA", "SAME", "Genealogy", "ImpactKernel", "fit_impact", "genealogy", "thresholds"]
+__all__ = [
+    "EARLIER", "EVENT", "EXTRA", "SAME", "SHARES", "Genealogy", "ImpactKernel", "PathPeak", "fit_impact", "genealogy",
+    "thresholds",
+]
 
 
 def genealogy(record: RunRecord, twin: RunRecord, phases: NDArray[Any], trades: NDArray[Any],
@@ -58,35 +75,35 @@ def genealogy(record: RunRecord, twin: RunRecord, phases: NDArray[Any], trades: 
     events["parent"] = NO_PARENT
     events["notional"] = notional_of(record, events["event"])
     kernel = NO_IMPACT
-    for i in range(len(record.instruments)):
-        mine = np.flatnonzero(events["instrument"] == i)
-        path = phases[phases["instrument"] == i]
+    for i, instrument in enumerate(record.instruments):
         pick = trades["instrument"] == i
-        flow = ForcedTrades(trades[pick], trade_steps[pick], record, i)
-        twin_here = np.ascontiguousarray(twin_mark[:, i])
-        fitted = fit_impact(np.log(record.price("mark", i) / twin.price("mark", i)), flow.per_step,
-                            record.step_seconds)
-        kernel = fitted if i == 0 else kernel
-        for k in mine:
-            _trace(events[k], rows[k], path, flow, record, twin_here, fitted, events)
+        course = _course(i, record, twin, phases, trades[pick], trade_steps[pick], twin_mark)
+        kernel = course.kernel if i == 0 else kernel
+        funding = FundingPaid(record, course.phases, trades[pick], trade_steps[pick], i)
+        for k in np.flatnonzero(events["instrument"] == i):
+            _trace(events[k], rows[k], course, terms_of(rows[k], course.rates, instrument.lot_size, funding), events)
     grow(events)
     averted = flag_but_for(events, rows, twin)
     return Genealogy(events, averted, kernel)
 
 
-def _trace(event: Any, row: Any, path: NDArray[Any], flow: ForcedTrades, record: RunRecord, twin_mark: Series,
-           kernel: ImpactKernel, events: NDArray[Any]) -> None:
+def _course(i: int, record: RunRecord, twin: RunRecord, phases: NDArray[Any], trades: NDArray[Any],
+            trade_steps: NDArray[np.int64], twin_mark: Series) -> Course:
+    """Return the course of one instrument, its impact kernel fitted; `trades` are its own."""
+    mark, twin_after = record.price("mark", i), twin.price("mark", i)
+    forced = ForcedTrades(trades, trade_steps, record, i)
+    return Course(
+        phases=phases[phases["instrument"] == i], opening_mark=float(mark[0]),
+        rates=record.price("maintenance_rate", i), twin_before=np.ascontiguousarray(twin_mark[:, i]),
+        twin_after=twin_after, trades=forced,
+        kernel=fit_impact(np.log(mark / twin_after), forced.per_step, record.step_seconds),
+        thinner={direction: thinning(record, i, direction) for direction in (-1, 1)}, step_seconds=record.step_seconds)
+
+
+def _trace(event: Any, row: Any, course: Course, terms: Terms, events: NDArray[Any]) -> None:
     """Fill one event: threshold, crossing phase, parent and shares."""
-    side = int(event["side"])
-    i = int(event["instrument"])
-    rates = record.price("maintenance_rate", i)
-    bankruptcy = float(row["bankruptcy_price"])
-    lots = row["equity"] / ((row["mark"] - bankruptcy) * record.instruments[i].lot_size)
-    rate = float(row["maintenance"] / (abs(lots) * row["mark"] * record.instruments[i].lot_size)) if lots else 0.0
-    scale = rate / rates[row["step"]] if rates[row["step"]] > 0 else 1.0   # tier and position against the first bracket
-    event["threshold"] = float(thresholds(bankruptcy, rate, side))
-    at = crossing_phase(row, path, bankruptcy, rates * scale, side)
-    event["crossed_step"], event["crossed_round"] = path["step"][at], path["round"][at]
-    event["parent"], event["reason"] = proximate_parent(at, path, flow, bankruptcy, rates * scale, side, kernel,
-                                               record.step_seconds)
-    share_distance(event, at, path, flow, record, twin_mark, bankruptcy, rates * scale, kernel, events)
+    event["threshold"] = float(thresholds(float(row["bankruptcy_price"]), terms.rate, terms.side))
+    at = crossing_phase(row, course, terms)
+    event["crossed_step"], event["crossed_round"] = course.phases["step"][at], course.phases["round"][at]
+    event["parent"], event["reason"] = proximate_parent(at, course, terms)
+    share_distance(event, at, course, terms, events)
