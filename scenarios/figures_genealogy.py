@@ -18,8 +18,8 @@ __all__ = ["family_figure", "stability_figure"]
 
 BLUE, VERMILION, GREEN, PURPLE, OCHRE, INDIGO, SLATE = PALETTE
 CAUSES = (("shock", "shock", SLATE), ("liquidations", "earlier liquidations", VERMILION),
-          ("other_forced", "other forced", OCHRE), ("withdrawal", "thinner book", PURPLE), ("margin", "margin rate", BLUE),
-          ("funding", "funding", INDIGO), ("own", "own", GREEN))
+          ("other_forced", "other forced", OCHRE), ("withdrawal", "thinner book", PURPLE),
+          ("margin", "margin rate", BLUE), ("funding", "funding", INDIGO), ("own", "own", GREEN))
 MAX_BARS = 16
 
 

@@ -5,10 +5,10 @@ orders), what the margin rate and what funding moved the threshold towards it. T
 in proportion to what the fitted kernel says is left of theirs.
 
 **Withdrawal** is a convention on top. Of the impact that is left of an order, the part ``1 - min(1, d / d0)`` is put
-down to the thinner book: the order met a depth d (mean over the minute before), and in the opening book, of depth d0, would
-have moved the price by ``d / d0`` of what it did. The book may be thinner because makers or others left it or because
-what forced orders took has not come back: the depth does not tell these apart. What a thinner book does to voluntary
-flow is in the twin too, and stays with the shock.
+down to the thinner book: the order met a depth d (mean over the minute before), and in the opening book, of depth d0,
+would have moved the price by ``d / d0`` of what it did. The book may be thinner because makers or others left it or
+because what forced orders took has not come back: the depth does not tell these apart. What a thinner book does to
+voluntary flow is in the twin too, and stays with the shock.
 """
 
 import math
