@@ -11,19 +11,33 @@ from spirals.simulation.measures.record import RunRecord
 __all__ = ["flag_but_for"]
 
 
-def flag_but_for(events: NDArray[Any], rows: NDArray[Any], twin: RunRecord) -> int:
-    """Fill the but-for flags; return the number of accounts that fall only in the twin."""
+def flag_but_for(events: NDArray[Any], twin: RunRecord) -> tuple[int, int]:
+    """Fill the but-for flags: the n-th liquidation of an account is compared with its n-th one in the twin.
+
+    Parameters
+    ----------
+    events : ndarray, EVENT
+        In order of time; filled in place.
+    twin : RunRecord
+        Twin T1.
+
+    Returns
+    -------
+    averted, averted_accounts : int
+        Liquidations of the twin without a counterpart in the run, and accounts that are liquidated in the twin only.
+    """
     there: dict[int, list[int]] = {}
     for row in first_orders(twin):
         there.setdefault(int(row["account"]), []).append(int(row["step"]))
     seen: dict[int, int] = {}
-    for event, row in zip(events, rows, strict=True):
-        account = int(row["account"])
+    for event in events:
+        account = int(event["account"])
         turn = seen.get(account, 0)
         seen[account] = turn + 1
         steps = there.get(account, [])
         if turn >= len(steps):
             event["but_for"] = EXTRA
         else:
-            event["but_for"] = EARLIER if row["step"] < steps[turn] else SAME
-    return sum(max(0, len(steps) - seen.get(account, 0)) for account, steps in there.items())
+            event["but_for"] = EARLIER if event["step"] < steps[turn] else SAME
+    averted = sum(max(0, len(steps) - seen.get(account, 0)) for account, steps in there.items())
+    return averted, len(set(there) - set(seen))

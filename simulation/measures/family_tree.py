@@ -17,7 +17,7 @@ NO_PARENT = -1
 LEAST_EVENTS = 20   # chosen: the interval of a share of 20 is at most .41 wide
 SAME, EARLIER, EXTRA = range(3)   # but for the impact of forced orders
 
-EVENT = np.dtype([                  # one row per liquidation event (closure of one account)
+EVENT = np.dtype([                  # one row per liquidation event; an account that recovered may have several
     ("event", "i8"), ("account", "i4"), ("instrument", "i4"), ("side", "i4"),   # side: 1 long, -1 short
     ("step", "i4"), ("round", "i4"),        # of its first order
     ("crossed_step", "i4"), ("crossed_round", "i4"),   # of the phase that crossed the threshold
@@ -60,14 +60,22 @@ class Genealogy:
     events : ndarray, EVENT
         In order of their first orders.
     averted : int
-        Accounts that are liquidated in the twin only.
+        Liquidations of the twin without a counterpart in the run.
     kernel : ImpactKernel
         With which the surviving impact is shared out over earlier orders.
+    averted_accounts : int
+        Accounts that are liquidated in the twin only.
     """
 
     events: NDArray[Any]
     averted: int
     kernel: ImpactKernel
+    averted_accounts: int = 0
+
+    def first_times(self) -> NDArray[Any]:
+        """Return the events that were the first of their account."""
+        _, first = np.unique(self.events["account"], return_index=True)
+        return np.asarray(self.events[np.sort(first)])
 
     @property
     def proximate_ratio(self) -> float:

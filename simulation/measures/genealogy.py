@@ -11,8 +11,9 @@ Fractional
     with positions in several instruments is read in the one of its first order.
 But-for
     Against twin T1 (no impact of forced orders) a liquidation is *extra* (the account survives there), *earlier*
-    (it falls there too, but later), *same* (it falls there then or before); an account
-    that falls only in the twin was *averted*.
+    (it falls there too, but later), *same* (it falls there then or before); an account that falls only in the twin
+    was *averted*. An account whose partial liquidation restored it, or that the fund made whole, may fall
+    again: the n-th time is compared with the n-th time, and the first time of each account tells about accounts.
 
 The three differ where the book refills: most children may be brought forward only (proximate ratio .8, but-for .08).
 Thresholds: an account with bankruptcy price b and maintenance rate m is liquidated at ``b / (1 - m)`` (long) or
@@ -83,8 +84,8 @@ def genealogy(record: RunRecord, twin: RunRecord, phases: NDArray[Any], trades: 
         for k in np.flatnonzero(events["instrument"] == i):
             _trace(events[k], rows[k], course, terms_of(rows[k], course.rates, instrument.lot_size, funding), events)
     grow(events)
-    averted = flag_but_for(events, rows, twin)
-    return Genealogy(events, averted, kernel)
+    averted, averted_accounts = flag_but_for(events, twin)
+    return Genealogy(events, averted, kernel, averted_accounts)
 
 
 def _course(i: int, record: RunRecord, twin: RunRecord, phases: NDArray[Any], trades: NDArray[Any],
