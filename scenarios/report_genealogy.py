@@ -76,10 +76,12 @@ def genealogy_body(run: Mapping[str, Any], events: pd.DataFrame, steps: pd.DataF
         "Left: liquidations by generation (0: set off by no other), above the bars the ratio to the generation before. "
         "Middle: share of trees with at least so many liquidations; grey: Borel's law, branching without end, for the "
         "same mean size. Right: share of the distance to the threshold that each cause consumed, mean over the "
-        "liquidations of a minute by notional; minutes with hardly any are left out.", "Generations, tree sizes and causes of the liquidations")
+        "liquidations of a minute by notional; minutes with hardly any are left out.",
+        "Generations, tree sizes and causes of the liquidations")
     facts = paragraph(
         f"{len(family.events)} liquidations of {len(family.first_times())} accounts (one that recovered may fall "
-        f"again) in {len(sizes)} trees over {len(generations)} generations; the largest tree has {sizes[0]}. " + _peak_words(family, step_seconds))
+        f"again) in {len(sizes)} trees over {len(generations)} generations; the largest tree has {sizes[0]}. "
+        + _peak_words(family, step_seconds))
     shares = [(words, f"{100.0 * float(family.events[name].mean()):.1f} %") for name, words in CAUSES.items()]
     return (drawn + facts + paragraph(SHARED) + table(("Cause", "Mean share"), shares, numeric=(1,))
             + _but_for_table(family)
