@@ -78,7 +78,9 @@ def _before(steps: NDArray[np.int64], rounds: NDArray[Any], step: int, last: int
 
 
 def _impact_left(notional: Series, steps: NDArray[np.int64], step: int, course: Course, side: int) -> Series:
-    return np.asarray(-side * notional * course.kernel((step - steps) * course.step_seconds))
+    age = np.asarray((step - steps) * course.step_seconds, np.float64)
+    left: Series = course.kernel(age)
+    return np.multiply(-side * left, notional, dtype=np.float64)
 
 
 def _thinner(notional: Series, steps: NDArray[np.int64], course: Course) -> Series:
