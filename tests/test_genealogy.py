@@ -2,13 +2,17 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from measures_support import make_record
 
 from spirals.agents.model import SpiralModel
 from spirals.scenarios import load_scenario
+from spirals.scenarios.report_genealogy import genealogy_body
+from spirals.scenarios.report_tables import event_table
 from spirals.simulation.engine import TWINS
 from spirals.simulation.measures.account_terms import FundingPaid, terms_of
 from spirals.simulation.measures.course import thinning
@@ -254,6 +258,20 @@ def test_the_ratio_along_the_path_leaves_out_windows_with_few_events_or_little_n
     events["notional"][40:] = 1e-9
     assert family.path_ratio(1.0, least=1) == 0.5
     assert math.isnan(family.path_ratio(1.0, least=41))
+
+
+def test_the_report_tells_accounts_from_liquidations_and_the_ratio_with_its_count():
+    rows = np.zeros(30, EVENT)
+    rows["account"] = np.repeat([1, 2], 15)     # two accounts that fall again and again
+    rows["event"], rows["notional"], rows["shock"], rows["parent"] = np.arange(30), 1.0, 1.0, -1
+    rows["tree"], rows["but_for"] = rows["event"], SAME
+    rows["but_for"][16:] = EXTRA
+    steps = pd.DataFrame({"step": [0, 50], "seconds": [0.0, 50.0]})
+    page = genealogy_body({"genealogy": {"averted": 3, "averted_accounts": 0}}, event_table(rows), steps)
+    assert "30 liquidations of 2 accounts" in page and "of 30 liquidations in the minute from 0 min" in page
+    assert re.search(r"extra\D+0\D+14\D+earlier", re.sub("<[^>]*>", " ", page))
+    few = genealogy_body({"genealogy": {}}, event_table(rows[:5]), steps)
+    assert "there is no such window" in few
 
 
 def played(name, overrides=()):
