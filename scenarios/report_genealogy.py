@@ -12,8 +12,8 @@ from spirals.scenarios.figures_genealogy import family_figure, stability_figure
 from spirals.scenarios.report_html import figure, note, paragraph, table
 from spirals.scenarios.report_numbers import format_number
 from spirals.simulation.measures.branching import count_ratio, fit_borel, fit_generalised_poisson, fit_power_law
-from spirals.simulation.measures.family_tree import LEAST_EVENTS
 from spirals.simulation.measures.genealogy import EARLIER, EVENT, EXTRA, SAME, Genealogy, ImpactKernel
+from spirals.simulation.measures.genealogy.family_tree import LEAST_EVENTS
 from spirals.simulation.measures.intervals import Interval
 
 __all__ = ["branching_table", "family_of", "genealogy_body", "stability_body"]

@@ -14,10 +14,6 @@ from spirals.scenarios import load_scenario
 from spirals.scenarios.report_genealogy import genealogy_body
 from spirals.scenarios.report_tables import event_table
 from spirals.simulation.engine import TWINS
-from spirals.simulation.measures.account_terms import FundingPaid, terms_of
-from spirals.simulation.measures.course import thinning
-from spirals.simulation.measures.crossing import FROM_FUNDING, FROM_MARGIN, ROOT
-from spirals.simulation.measures.forced_trades import first_orders
 from spirals.simulation.measures.genealogy import (
     EARLIER,
     EVENT,
@@ -28,6 +24,10 @@ from spirals.simulation.measures.genealogy import (
     ImpactKernel,
     genealogy,
 )
+from spirals.simulation.measures.genealogy.account_terms import FundingPaid, terms_of
+from spirals.simulation.measures.genealogy.course import thinning
+from spirals.simulation.measures.genealogy.crossing import FROM_FUNDING, FROM_MARGIN, ROOT
+from spirals.simulation.measures.genealogy.forced_trades import first_orders
 from spirals.simulation.open_loop import Taping
 from spirals.simulation.phase_log import PHASE, PhaseLog
 from spirals.simulation.state import LIQUIDATION, SELL, STEP, TRADE, Cause

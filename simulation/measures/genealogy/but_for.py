@@ -4,8 +4,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from spirals.simulation.measures.family_tree import EARLIER, EXTRA, SAME
-from spirals.simulation.measures.forced_trades import first_orders
+from spirals.simulation.measures.genealogy.family_tree import EARLIER, EXTRA, SAME
+from spirals.simulation.measures.genealogy.forced_trades import first_orders
 from spirals.simulation.measures.record import RunRecord
 
 __all__ = ["flag_but_for"]

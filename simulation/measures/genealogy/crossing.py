@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from spirals.simulation.measures.account_terms import Terms
-from spirals.simulation.measures.course import Course
-from spirals.simulation.measures.family_tree import NO_PARENT
+from spirals.simulation.measures.genealogy.account_terms import Terms
+from spirals.simulation.measures.genealogy.course import Course
+from spirals.simulation.measures.genealogy.family_tree import NO_PARENT
 from spirals.simulation.phase_log import BEFORE_TRADING
 
 __all__ = ["FROM_FLOW", "FROM_FUNDING", "FROM_MARGIN", "ROOT", "crossing_phase", "proximate_parent"]

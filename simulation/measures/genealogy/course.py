@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.simulation.measures.forced_trades import ForcedTrades
-from spirals.simulation.measures.impact_kernel import ImpactKernel
+from spirals.simulation.measures.genealogy.forced_trades import ForcedTrades
+from spirals.simulation.measures.genealogy.impact_kernel import ImpactKernel
 from spirals.simulation.measures.liquidity import BEFORE_SECONDS, book_depth
 from spirals.simulation.measures.record import RunRecord, Series
 

@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.simulation.measures.account_terms import FundingPaid, Terms, terms_of, thresholds
-from spirals.simulation.measures.but_for import flag_but_for
-from spirals.simulation.measures.consumed_shares import share_distance
-from spirals.simulation.measures.course import Course, thinning
-from spirals.simulation.measures.crossing import crossing_phase, proximate_parent
-from spirals.simulation.measures.family_tree import (
+from spirals.simulation.measures.genealogy.account_terms import FundingPaid, Terms, terms_of, thresholds
+from spirals.simulation.measures.genealogy.but_for import flag_but_for
+from spirals.simulation.measures.genealogy.consumed_shares import share_distance
+from spirals.simulation.measures.genealogy.course import Course, thinning
+from spirals.simulation.measures.genealogy.crossing import crossing_phase, proximate_parent
+from spirals.simulation.measures.genealogy.family_tree import (
     EARLIER,
     EVENT,
     EXTRA,
@@ -41,8 +41,8 @@ from spirals.simulation.measures.family_tree import (
     PathPeak,
     grow,
 )
-from spirals.simulation.measures.forced_trades import ForcedTrades, first_orders, notional_of
-from spirals.simulation.measures.impact_kernel import NO_IMPACT, ImpactKernel, fit_impact
+from spirals.simulation.measures.genealogy.forced_trades import ForcedTrades, first_orders, notional_of
+from spirals.simulation.measures.genealogy.impact_kernel import NO_IMPACT, ImpactKernel, fit_impact
 from spirals.simulation.measures.record import RunRecord, Series
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.simulation.measures.impact_kernel import ImpactKernel
+from spirals.simulation.measures.genealogy.impact_kernel import ImpactKernel
 from spirals.simulation.measures.intervals import Interval, wilson_interval
 from spirals.simulation.measures.record import Series
 

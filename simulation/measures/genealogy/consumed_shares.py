@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.simulation.measures.account_terms import Terms
-from spirals.simulation.measures.course import Course
+from spirals.simulation.measures.genealogy.account_terms import Terms
+from spirals.simulation.measures.genealogy.course import Course
 from spirals.simulation.measures.record import Series
 from spirals.simulation.phase_log import BEFORE_TRADING
 

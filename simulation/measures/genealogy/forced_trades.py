@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.simulation.measures.family_tree import NO_PARENT
+from spirals.simulation.measures.genealogy.family_tree import NO_PARENT
 from spirals.simulation.measures.record import RunRecord, Series
 from spirals.simulation.state import Cause
 
