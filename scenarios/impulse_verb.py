@@ -94,8 +94,8 @@ def impulse_text(document: dict[str, Any]) -> str:
     intervals = f"over {seeds} seeds" if seeds > 1 else "over the forks of one state"
     lines = [
         f"probe: {100.0 * document['share']:g} % of the opening open interest within {document['seconds']:g} s; "
-        f"answers after {document['horizon_seconds']:g} s, {document['branches']} pairs of forks per state; the outside "
-        f"price {path}; intervals (95 %) {intervals}",
+        f"answers after {document['horizon_seconds']:g} s, {document['branches']} pairs of forks per state; the "
+        f"outside price {path}; intervals (95 %) {intervals}",
         f"{'at':>8s} {'side':>5s} {'gain, open loop':>24s} {'gain, closed loop':>24s} {'mark':>9s} {'furthest':>9s} "
         f"{'rate':>8s} {'depth':>8s} {'forced':>9s}",
         f"{'[s]':>8s} {'':>5s} {'':>24s} {'':>24s} {'[bp]':>9s} {'[bp]':>9s} {'[bp]':>8s} {'x':>8s} "
