@@ -1,4 +1,4 @@
-"""The verbs that measure feedback: ``critical``, ``tail`` and ``map``."""
+"""The verbs that measure feedback: ``probe``, ``critical``, ``tail`` and ``map``."""
 
 import argparse
 from typing import Any
@@ -16,9 +16,28 @@ def add_feedback_verbs(add: Any, parents: list[argparse.ArgumentParser]) -> None
     parents : list of ArgumentParser
         Options common to verbs that answer about a scenario.
     """
+    _add_probe(add, parents)
     _add_critical(add, parents)
     _add_tail(add, parents)
     _add_map(add, parents)
+
+
+def _add_probe(add: Any, parents: list[argparse.ArgumentParser]) -> None:
+    verb = add("probe", parents=parents, help="loop gain and impulse responses: what a sale and a purchase set off")
+    verb.add_argument("scenario", metavar="SCENARIO", help="name of the catalogue, or a TOML file")
+    verb.add_argument("--at", metavar="SECONDS[,SECONDS]", help="moments (default: the middle of the scenario)")
+    verb.add_argument("--side", choices=("both", "sell", "buy"), default="both", help="of the probe (default both)")
+    verb.add_argument("--size", metavar="SHARE", default="0.05",
+                      help="of the probe, as a share of the opening open interest (default 0.05)")
+    verb.add_argument("--over", metavar="SECONDS", default="5", help="time over which it trades (default 5)")
+    verb.add_argument("--horizon", metavar="SECONDS", default="120", help="of the response (default 120)")
+    verb.add_argument("--path", action="store_true",
+                      help="forks follow the outside path to come instead of a price that stands still")
+    verb.add_argument("--branches", metavar="N", default="2", help="pairs of forks per state (default 2)")
+    verb.add_argument("--replications", metavar="N", default="8", help="seeds (default 8)")
+    verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
+    verb.add_argument("--out", metavar="DIR", help="folder for response.csv, response.svg, probe.json")
+    verb.set_defaults(verb=_probe)
 
 
 def _add_critical(add: Any, parents: list[argparse.ArgumentParser]) -> None:
@@ -51,6 +70,7 @@ def _add_tail(add: Any, parents: list[argparse.ArgumentParser]) -> None:
                       help="populations; they give the interval (default 10)")
     verb.add_argument("--every", metavar="SECONDS", default="10", help="between two looks at the score (default 10)")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
+    verb.add_argument("--workers", metavar="N", default="1", help="processes; the answer is the same (default 1)")
     verb.add_argument("--out", metavar="DIR", help="folder for tail.json")
     verb.set_defaults(verb=_tail)
 
@@ -74,6 +94,12 @@ def _add_map(add: Any, parents: list[argparse.ArgumentParser]) -> None:
     verb.add_argument("--out", metavar="DIR", required=True,
                       help="folder for map.csv, boundary.csv, map.json, map.svg, map.png")
     verb.set_defaults(verb=_map)
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from spirals.scenarios.impulse_verb import probe_verb
+
+    return probe_verb(options)
 
 
 def _critical(options: argparse.Namespace) -> int:

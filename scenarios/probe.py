@@ -100,6 +100,8 @@ class Response:
         [s] since the start of the probe.
     paths : dict of str to ndarray of shape (n,)
         Names and units: :data:`RESPONSES`.
+    errors : dict of str to ndarray of shape (n,)
+        Standard errors over branches.
     closed, opened : Interval
         Branching ratio n by the closed and by the open loop, over branches.
     """
@@ -107,6 +109,7 @@ class Response:
     step: int
     seconds: NDArray[np.float64]
     paths: dict[str, NDArray[np.float64]]
+    errors: dict[str, NDArray[np.float64]]
     closed: Interval
     opened: Interval
 
@@ -161,9 +164,12 @@ def probe_state(core: "Simulation", probe: Probe) -> Response:
         forced = float(response["forced"][-1])
         closed.append(forced / (probe.size + forced) if probe.size + forced > 0.0 else math.nan)
         opened.append(float(first["forced"][-1]) / probe.size)
-    mean = {name: np.asarray(np.mean([path[name] for path in paths], axis=0), np.float64) for name in RESPONSES}
+    stacked = {name: np.stack([path[name] for path in paths]) for name in RESPONSES}
+    mean = {name: each.mean(axis=0) for name, each in stacked.items()}
+    errors = {name: each.std(axis=0, ddof=1) / math.sqrt(len(each)) for name, each in stacked.items()}
     seconds = np.arange(1, steps + 1, dtype=np.float64) * core.step_seconds
-    return Response(core.step_index, seconds, mean, mean_interval(np.array(closed)), mean_interval(np.array(opened)))
+    return Response(core.step_index, seconds, mean, errors, mean_interval(np.array(closed)),
+                    mean_interval(np.array(opened)))
 
 
 def open_loop_gain(core: "Simulation", probe: Probe, worker: "Simulation | None" = None) -> Interval:

@@ -33,6 +33,9 @@ SHORT = {
 }
 LEVERS = {"pi": "π", "kappa": "κ"}
 
+SMALL = -5   # power of ten below which a number is written with one
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 class Scale:
     """Factor and unit in which values of one outcome are shown.
@@ -67,7 +70,10 @@ def display_scale(unit: str, values: Iterable[float]) -> Scale:
 
 
 def format_number(value: Any, digits: int = 3, signed: bool = False) -> str:
-    """Return a number with `digits` significant digits, a true minus sign and thin thousands separators."""
+    """Return a number with `digits` significant digits, a true minus sign and thin thousands separators.
+
+    Below a hundred-thousandth powers of ten take the place of zeros.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if math.isnan(value):
@@ -76,8 +82,10 @@ def format_number(value: Any, digits: int = 3, signed: bool = False) -> str:
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return _typeset(value, min(decimals, 12), signed)
+    power = math.floor(math.log10(abs(value)))
+    if power < SMALL:
+        return f"{_typeset(value / 10.0**power, digits - 1, signed)} × 10{str(power).translate(RAISED)}"
+    return _typeset(value, max(0, digits - 1 - power), signed)
 
 
 def interval_column(

@@ -11,6 +11,7 @@ from spirals.scenarios.figures_run import run_figure
 from spirals.scenarios.report_attribution import attribution_body
 from spirals.scenarios.report_genealogy import genealogy_body, stability_body
 from spirals.scenarios.report_html import Section, escape, figure, note, page, paragraph, table
+from spirals.scenarios.report_impulse import impulse_body
 from spirals.scenarios.report_inputs import inputs_of, inputs_section, printed_fields, provenance_section, scenario_name
 from spirals.scenarios.report_numbers import format_number, format_outcome, plain_name
 from spirals.scenarios.report_reading import EXCESS_BAD_DEBT
@@ -64,6 +65,7 @@ def run_page(
         sections.append(Section("genealogy", "Who set off whom", body))
     if run.get("stability") and "steps" in tables:
         body = stability_body(run["stability"], tables["steps"], _opening(run))
+        body += impulse_body(run["stability"].get("impulse") or {})
         sections.append(Section("stability", "How near to instability", body))
     sections += [
         Section("outcomes", "Outcomes", _outcomes(outcomes)),

@@ -7,6 +7,7 @@ orders come within the horizon counts. At a margin of zero a sale sets off a sal
 import math
 from typing import TYPE_CHECKING, Any
 
+from spirals.scenarios.command_support import plain
 from spirals.scenarios.probe import Probe, stability_path
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def stability_along(scenario: "Scenario", seed: int = 0) -> dict[str, Any]:
     dict
         ``size`` [quote], ``share`` of the opening open interest, ``seconds``, ``horizon_seconds``, ``branches`` and
         ``rows``, each with ``seconds`` since the opening, ``opened`` and ``closed`` [ratio] with their 95 % intervals
-        ``opened_low`` and so on over branches, and ``margin``. No rows without open interest.
+        ``opened_low`` and so on over branches, and ``margin``; no rows without open interest. ``impulse``: answers to a
+        sale and a purchase at the first point and at that of the smallest margin, as ``spirals probe --json`` has them.
     """
     from spirals.agents.model import SpiralModel
 
@@ -50,4 +52,19 @@ def stability_along(scenario: "Scenario", seed: int = 0) -> dict[str, Any]:
         for name, found in (("opened", one.opened), ("closed", one.closed)):
             row |= {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
         stated["rows"].append({key: value if math.isfinite(value) else None for key, value in row.items()})
+    stated["impulse"] = _impulse(scenario, seed, stated["rows"])
     return stated
+
+
+def _impulse(scenario: "Scenario", seed: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    told = [row for row in rows if row["margin"] is not None]
+    if not told:
+        return {}
+    from spirals.scenarios.impulse import ProbeAt, impulses
+    from spirals.scenarios.impulse_verb import impulse_document
+
+    probe = ProbeAt(branches=BRANCHES)
+    moments = sorted({told[0]["seconds"], min(told, key=lambda row: float(row["margin"]))["seconds"]})
+    answers = impulses(scenario, probe, moments, [seed])
+    found: dict[str, Any] = plain(impulse_document(scenario.name, (), probe, answers))
+    return found

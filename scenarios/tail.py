@@ -11,27 +11,24 @@ whatever the guide: the event is that of the score alone.
 """
 
 import dataclasses
-import gc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spirals.scenarios.splitting import ForkedParticles, Replicated, adaptive_splitting, replicated
-from spirals.scenarios.tail_lives import SCORES, Life, TailQuestion, Worker
+from spirals.scenarios.splitting import Replicated, replicated
+from spirals.scenarios.tail_lives import SCORES, TailQuestion
+from spirals.scenarios.tail_population import Population, population
 from spirals.simulation.errors import InputError
-from spirals.simulation.randomness import generator
 
 if TYPE_CHECKING:
     from spirals.scenarios.scenario import Scenario
 
-__all__ = ["SCORES", "Tail", "TailQuestion", "tail_probability"]
+__all__ = ["SCORES", "Tail", "TailQuestion", "tail_of", "tail_probability"]
 
 ONE_JUMP = 0.8      # of the level in one look, at the median of the lives that reach it
 DECIDED = 0.8       # rank correlation of two lives from the same opening
-TWICE = 30          # openings that are lived twice to see how much they decide
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,91 +120,29 @@ def tail_probability(
     problems = question.problems()
     if problems:
         raise InputError(problems)
-    seen = _Seen()
-
-    def estimate(replication: int) -> float:
-        found = _population(scenario, question, replication, seen)
-        gc.collect()   # lives and workers know each other; their arrays would stay until the collector comes round
+    found = []
+    for replication in range(question.replications):
+        found.append(population(scenario, question, replication))
         told(1)
-        return found
-
-    found = replicated(estimate, question.replications)
-    opening = _opening_share(seen.openings)
-    return Tail(question, found, seen.steps, scenario.steps, (seen.reached, seen.runs), seen.moved / seen.runs,
-                _jump(seen), opening, seen.redrawn)
+    return tail_of(question, scenario.steps, found)
 
 
-class _Seen:
-    """What is counted beside the estimate."""
-
-    def __init__(self) -> None:
-        self.steps = self.reached = self.runs = self.moved = 0
-        self.jumps: list[float] = []
-        self.falling_short: list[tuple[float, float]] = []   # score and largest rise, parts of the level
-        self.openings: list[tuple[float, float]] = []
-        self.redrawn = True
+def tail_of(question: TailQuestion, run_steps: int, found: Sequence[Population]) -> Tail:
+    """Return the answer of all populations of a question, in their order, however they were run."""
+    estimate = replicated(lambda replication: found[replication].estimate, len(found))
+    reached, runs, moved = (sum(getattr(one, name) for one in found) for name in ("reached", "runs", "moved"))
+    opening = _opening_share([pair for one in found for pair in one.openings])
+    return Tail(question, estimate, sum(one.steps for one in found), run_steps, (reached, runs), moved / runs,
+                _jump(found), opening, found[0].redrawn)
 
 
-def _population(scenario: "Scenario", question: TailQuestion, replication: int, seen: _Seen) -> float:
-    """Return the estimate of one population; its seeds are its own."""
-    from spirals.scenarios.design import replication_seed
-
-    first = replication * question.particles
-    workers = [Worker(scenario, replication_seed(question.seed, first + row), question)
-               for row in range(question.particles)]
-    particles = ForkedParticles(question.particles, lambda row: Life(workers[row]), Life.fork, Life.step,
-                                lambda life: life.score)
-    counted = _Counting(particles, seen)
-    openings = [life.fork(0) for life in particles.objects[:TWICE]] if replication == 0 else []
-    estimate = adaptive_splitting(counted, 2.0, generator(question.seed, "tail.choose", replication))
-    seen.jumps += [life.jump for life in particles.objects if life.part >= 1.0]
-    seen.steps += sum(worker.steps for worker in workers)
-    seen.redrawn = workers[0].redraws
-    for life, score in zip(openings, counted.plain, strict=False):   # lived once more, not counted as cost
-        again = life.fork(1 << 40)
-        while again.step():
-            pass
-        seen.openings.append((score, _rank_value(again)))
-    return estimate
-
-
-class _Counting:
-    """Particles whose first lives, whole runs, are looked at before the first selection."""
-
-    def __init__(self, particles: ForkedParticles, seen: _Seen) -> None:
-        self.particles, self.seen = particles, seen
-        self.plain: list[float] = []
-
-    def __len__(self) -> int:
-        return len(self.particles)
-
-    def advance(self, rows: NDArray[np.int64], level: float) -> None:
-        self.particles.advance(rows, level)
-        if not self.plain:
-            lives = self.particles.objects
-            self.plain = [_rank_value(life) for life in lives]
-            self.seen.runs += len(lives)
-            self.seen.reached += sum(life.part >= 1.0 for life in lives)
-            self.seen.moved += sum(life.score > 0.0 for life in lives)
-            self.seen.falling_short += [(life.part, life.jump) for life in lives if 0.0 < life.part < 1.0]
-
-    def scores(self) -> NDArray[np.float64]:
-        return self.particles.scores()
-
-    def copy(self, sources: NDArray[np.int64], targets: NDArray[np.int64], level: float) -> None:
-        self.particles.copy(sources, targets, level)
-
-
-def _rank_value(life: Life) -> float:
-    """Return what orders whole runs; beyond the level all are equal, as splitting does not follow them there."""
-    return 1.0 + min(life.part, 1.0) if life.part > 0.0 else life.score
-
-
-def _jump(seen: _Seen) -> float:
+def _jump(found: Sequence[Population]) -> float:
     """Return the attribute `jump` of the answer."""
-    if seen.jumps:
-        return float(np.median(seen.jumps))
-    highest = sorted(seen.falling_short)[-max(1, len(seen.falling_short) // 4):]
+    jumps = [jump for one in found for jump in one.jumps]
+    if jumps:
+        return float(np.median(jumps))
+    short = sorted(pair for one in found for pair in one.falling_short)
+    highest = short[-max(1, len(short) // 4):]
     return float(np.median([rise / part for part, rise in highest])) if highest else math.nan
 
 

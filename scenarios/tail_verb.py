@@ -9,7 +9,8 @@ from typing import Any
 
 from spirals.scenarios.command_support import Faults, plain, print_json
 from spirals.scenarios.critical import wilson_interval
-from spirals.scenarios.tail import SCORES, Tail, TailQuestion, tail_probability
+from spirals.scenarios.tail import SCORES, Tail, TailQuestion, tail_of, tail_probability
+from spirals.scenarios.tail_population import Population, population
 
 __all__ = ["tail_document", "tail_text", "tail_verb"]
 
@@ -29,6 +30,7 @@ def tail_verb(options: argparse.Namespace) -> int:
         faults.whole("--particles", options.particles, least=2) or 2,
         faults.whole("--replications", options.replications, least=2) or 2, faults.real("--every", options.every),
         faults.whole("--seed", options.seed, least=0) or 0)
+    workers = faults.whole("--workers", options.workers, least=1, most=256) or 1
     told_already = {"--level": "level", "--every": "every_seconds"}
     faults.lines += [line for line in question.problems()
                      if not any(line.startswith(field) and any(option in one for one in faults.lines)
@@ -36,7 +38,8 @@ def tail_verb(options: argparse.Namespace) -> int:
     faults.lines = list(dict.fromkeys(faults.lines))
     faults.raise_if_any()
     with announced(), progress_bar(question.replications, 0, "population", not options.quiet) as told:
-        found = tail_probability(scenario, question, told)
+        found = (tail_probability(scenario, question, told) if workers == 1
+                 else _in_processes(options.scenario, options.set, scenario.steps, question, workers, told))
     document = tail_document(options.scenario, options.set, found)
     if options.out:
         from spirals.scenarios.store import write_whole
@@ -48,6 +51,34 @@ def tail_verb(options: argparse.Namespace) -> int:
     else:
         print(tail_text(document))
     return 0
+
+
+def _in_processes(
+    source: str, overrides: list[str], run_steps: int, question: TailQuestion, workers: int, told: Any
+) -> Tail:
+    """Answer with several processes; the same to the last bit as with one."""
+    from spirals.scenarios.workers import end_children, process_pool
+
+    with process_pool(min(workers, question.replications)) as pool:
+        try:
+            waiting = [pool.submit(one_population, source, overrides, question, replication)
+                       for replication in range(question.replications)]
+            found = []
+            for future in waiting:
+                found.append(future.result())
+                told(1)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_children(set())
+            raise
+    return tail_of(question, run_steps, found)
+
+
+def one_population(source: str, overrides: list[str], question: TailQuestion, replication: int) -> Population:
+    """Load a scenario and run one population: the task of a process."""
+    from spirals.scenarios.loader import load_scenario
+
+    return population(load_scenario(source, overrides), question, replication)
 
 
 def tail_document(scenario: str, overrides: list[str], found: Tail) -> dict[str, Any]:

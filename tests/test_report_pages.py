@@ -404,6 +404,7 @@ def test_thinning_keeps_the_extremes_of_a_path():
 def test_numbers_have_sensible_digits_and_units():
     assert format_number(1234567.0) == "1 234 567"
     assert format_number(-0.012345) == "−0.0123"
+    assert format_number(-1.36e-6) == "−1.36 × 10⁻⁶" and format_number(2.5e-5, 2) == "0.000025"
     assert format_number(0.0) == "0" and format_number(math.nan) == "n/a"
     assert format_outcome("excess_drawdown", 0.01234) == "1.23 log-%"
     assert format_outcome("bad_debt_gross", 2.5e6) == "2.50 million quote"

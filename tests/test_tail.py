@@ -155,3 +155,14 @@ def test_faults_of_a_question_are_told_together(capsys):
     said = capsys.readouterr().err
     for word in ("calm-2019x", "score must be", "level must be", "guide must be", "--particles"):
         assert word in said
+
+
+def test_the_answer_does_not_depend_on_the_number_of_processes(capsys):
+    told = []
+    for workers in ("1", "2"):
+        asked = ["tail", "stochastic-volatility-crash", *(part for one in SMALL for part in ("-s", one)),
+                 "--score", "drawdown_mark", "--level", "0.004", "--particles", "6", "--replications", "3", "--json",
+                 "--workers", workers, "--quiet"]
+        assert main(asked) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
