@@ -16,8 +16,8 @@ again where the shock alone already takes everybody out: nobody is left to be se
 
 The others come from a probe (:mod:`spirals.scenarios.probe`) at one moment and are those of the *state* then: forks
 meet an outside price that stands still. They hang on the size of the probe. A small one is answered by nobody or by
-one large account, and the paths of the two forks part anyway: the forced flow of two forks differs by one to two per
-cent of the open interest however small the probe, so that noise falls as one over its size (``python -m
+one large account, and the paths of the two forks part anyway: the forced flow of two forks differs by one to three
+per cent of the open interest however small the probe, so that noise falls as one over its size (``python -m
 spirals.scenarios.probe_precision`` measures it). A large one moves the price less per unit (impact is concave here), so
 that the gain falls with size: the size is part of the question.
 
@@ -62,8 +62,8 @@ class MapProbe:
     side : int
         -1 sells, 1 buys.
     branches : int
-        Pairs of forks per seed: four, because one seed costs about as many steps to the moment as four pairs after
-        it, and the forks of one state differ about twice as much as the means of two seeds.
+        Pairs of forks per seed: four, because a seed costs about as many steps up to the moment as four pairs after
+        it, and the forks of one state differ more than states do.
     """
 
     at_seconds: float
@@ -74,11 +74,10 @@ class MapProbe:
 
     def of(self, core: "Simulation") -> "Probe":
         """Return the probe for a simulation at its moment."""
-        from spirals.scenarios.probe import Probe
+        from spirals.scenarios.impulse import ProbeAt
 
-        lots = core.opening_open_interest[0] * core.contracts["lot_value"][0] * core.contracts["atom"][0]
-        return Probe(self.share * float(lots * core.market.record["mark"][0]), min(5.0, self.horizon_seconds),
-                     self.horizon_seconds, self.side, self.branches, still=True)
+        seconds = min(5.0, self.horizon_seconds)
+        return ProbeAt(self.share, seconds, self.horizon_seconds, self.branches).of(core, self.side)
 
 
 def but_for_share(forced: ArrayLike, forced_twin: ArrayLike) -> Interval:

@@ -66,7 +66,8 @@ def _probe(options: argparse.Namespace, faults: Faults, end: float) -> MapProbe 
     numbers = {name: faults.real(f"--{option}", getattr(options, option)) for name, option in given.items()}
     if faults.lines:
         return None
-    probe = MapProbe(**{"at_seconds": 0.5 * end, **numbers}, side=-1 if options.side == "sell" else 1)
+    moment = numbers.pop("at_seconds", 0.5 * end)
+    probe = dataclasses.replace(MapProbe(moment, side=-1 if options.side == "sell" else 1), **numbers)
     faults.lines += [f"bad number in --{PROBE_OPTIONS[name]}; allowed: above 0; given: {getattr(probe, name):g}"
                      for name in ("share", "horizon_seconds") if not getattr(probe, name) > 0.0]
     if not 0.0 < probe.at_seconds < end:
