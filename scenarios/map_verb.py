@@ -63,7 +63,8 @@ def _probe(options: argparse.Namespace, faults: Faults, end: float) -> MapProbe 
         faults.lines += [f"--{option} without a probe; allowed: with gain, closed or growth; given: but_for"
                          for option in given.values()]
         return None
-    numbers: dict[str, Any] = {name: faults.real(f"--{option}", getattr(options, option)) for name, option in given.items()}
+    numbers: dict[str, Any] = {name: faults.real(f"--{option}", getattr(options, option))
+                               for name, option in given.items()}
     if faults.lines:
         return None
     moment = numbers.pop("at_seconds", 0.5 * end)

@@ -120,7 +120,7 @@ def test_no_boundary_within_the_ranges_is_no_line():
 
 def test_quantities_of_a_response():
     forced = np.concatenate([np.linspace(0.1, 1.0, 10), 1.0 + np.linspace(0.2, 2.0, 10)])
-    response = Response(0, np.arange(1.0, 21.0), {"forced": forced}, exact(0.4), exact(0.7))
+    response = Response(0, np.arange(1.0, 21.0), {"forced": forced}, {}, exact(0.4), exact(0.7))
     assert quantity_of("gain", response) == 0.7 and quantity_of("closed", response) == 0.4
     assert quantity_of("growth", response) == pytest.approx(math.log(2.0) / 10.0)
 
