@@ -18,8 +18,8 @@ The others come from a probe (:mod:`spirals.scenarios.probe`) at one moment and 
 meet an outside price that stands still. They hang on the size of the probe. A small one is answered by nobody or by
 one large account, and the paths of the two forks part anyway: the forced flow of two forks differs by one to three
 per cent of the open interest however small the probe, so that noise falls as one over its size (``python -m
-spirals.scenarios.probe_precision`` measures it). A large one moves the price less per unit (impact is concave here), so
-that the gain falls with size: the size is part of the question.
+spirals.scenarios.probe_precision`` measures it). What a large one sets off grows less than in
+proportion, so that the gain falls with size: the size is part of the question.
 
 Closed, half of what is sold in the end being forced is the mark that fits: on a finite population and horizon the
 closed-loop ratio stays below 1 (``F / (Q + F)``), and F = Q is a sale that has set off another of its size.
