@@ -72,14 +72,14 @@ def _scale(panel: Any, side: str, lever: LeverRange) -> None:
         axis = getattr(panel, f"{side}axis")
         axis.set_major_locator(FixedLocator(_round_numbers(lever)))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FormatStrFormatter("%.3g"))
+        axis.set_major_formatter(FormatStrFormatter("%.4g"))
 
 
 def _round_numbers(lever: LeverRange) -> list[float]:
     """Return 1, 2, 5, 10 and so on between the ends, and the ends."""
     low, high = sorted((lever.low, lever.high))
     inside = [digit * 10.0**power for power in range(-12, 13) for digit in (1.0, 2.0, 5.0)]
-    return [low, *(value for value in inside if 1.2 * low < value < high / 1.2), high]
+    return [low, *(value for value in inside if 1.4 * low < value < high / 1.6), high]
 
 
 def _fixed(document: dict[str, Any]) -> str:
