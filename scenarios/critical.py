@@ -18,11 +18,15 @@ from numpy.typing import NDArray
 
 from spirals.scenarios.lever_range import LeverRange
 from spirals.simulation.errors import InputError
-from spirals.simulation.measures.intervals import Interval, mean_interval, paired_difference
+from spirals.simulation.measures.intervals import (
+    Interval,
+    mean_interval,
+    paired_difference,
+    wilson_interval,
+)
 
 __all__ = ["Critical", "CriticalQuestion", "CurvePoint", "critical_shock", "scan", "wilson_interval"]
 
-NORMAL_QUANTILE = 1.959963984540054   # 95 %, two-sided
 Losses = NDArray[np.float64]
 
 
@@ -107,19 +111,6 @@ class Critical:
     crossings: tuple[float, ...]
     falls: tuple[tuple[float, float], ...]
     evaluations: int
-
-
-def wilson_interval(successes: int, n: int) -> Interval:
-    """Return a share with its interval of 95 % after Wilson.
-
-    Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference", Journal of the
-    American Statistical Association 22.
-    """
-    share, z2 = successes / n, NORMAL_QUANTILE**2
-    centre = (share + z2 / (2 * n)) / (1.0 + z2 / n)
-    half = NORMAL_QUANTILE / (1.0 + z2 / n) * math.sqrt(share * (1.0 - share) / n + z2 / (4.0 * n * n))
-    low = 0.0 if successes == 0 else centre - half   # exact there, but for rounding
-    return Interval(share, low, 1.0 if successes == n else centre + half, math.sqrt(share * (1.0 - share) / n), n)
 
 
 def scan(lever: LeverRange, losses: Callable[[float], Losses], question: CriticalQuestion) -> "Curve":

@@ -18,7 +18,8 @@ __all__ = ["family_figure", "stability_figure"]
 
 BLUE, VERMILION, GREEN, PURPLE, OCHRE, INDIGO, SLATE = PALETTE
 CAUSES = (("shock", "shock", SLATE), ("liquidations", "earlier liquidations", VERMILION),
-          ("other_forced", "other forced", OCHRE), ("margin", "margin rate", BLUE), ("own", "own", GREEN))
+          ("other_forced", "other forced", OCHRE), ("withdrawal", "thinner book", PURPLE),
+          ("margin", "margin rate", BLUE), ("funding", "funding", INDIGO), ("own", "own", GREEN))
 MAX_BARS = 16
 
 
@@ -92,6 +93,9 @@ def _trees(axes: "Axes", family: Genealogy) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_ylim(0.6 / len(sizes), 1.4)
+    axes.set_xticks([size for size in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if size <= 2 * values[-1]])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("liquidations in the tree")
     axes.minorticks_off()
     axis_title(axes, "Trees at least as large", "share; grey: Borel")

@@ -13,23 +13,33 @@ from spirals.scenarios.report_html import figure, note, paragraph, table
 from spirals.scenarios.report_numbers import format_number
 from spirals.simulation.measures.branching import count_ratio, fit_borel, fit_generalised_poisson, fit_power_law
 from spirals.simulation.measures.genealogy import EARLIER, EVENT, EXTRA, SAME, Genealogy, ImpactKernel
+from spirals.simulation.measures.genealogy.family_tree import LEAST_EVENTS
 from spirals.simulation.measures.intervals import Interval
 
 __all__ = ["branching_table", "family_of", "genealogy_body", "stability_body"]
 
 WINDOW, FLOOR = 60.0, 0.01   # [s] and [fraction of the liquidated notional] of the ratio along the path
 ENOUGH, LEAST = 30, 3        # trees, and smallest size, for a power law
-CAUSES = {"shock": "the shock", "liquidations": "earlier liquidations", "other_forced": "other forced orders",
-          "margin": "rise of the margin rate", "own": "own cash flows and trades"}
+CAUSES = {"shock": "the shock (the fall of the mark in twin T1)",
+          "liquidations": "earlier liquidations, as far as they would have moved the opening book",
+          "other_forced": "other forced orders, likewise",
+          "withdrawal": "these orders, because the book was thinner than at the opening",
+          "margin": "rise of the margin rate", "funding": "funding paid", "own": "own cash flows and trades"}
 WHY = (
-    "They differ because they answer different questions: the proximate ratio counts accounts that a liquidation "
-    "pushed over the line, the fractional one the part of the way there that earlier liquidations made, the but-for "
-    "one the accounts that would have survived without any impact; where the book refills or the shock goes on, most "
-    "children were only brought forward."
+    "The branching ratio n is the mean number of liquidations that one liquidation sets off. The estimators differ "
+    "because they ask different things: the proximate one counts liquidations that another pushed over the line, the "
+    "fractional one adds up the part of the way there that earlier ones made, the but-for one counts those that would "
+    "not be there without any impact. Where the book refills or the shock goes on, most children were only brought "
+    "forward, and the but-for ratio is near zero or below."
+)
+SHARED = (
+    "What consumed the distance between an account's threshold and the mark since the opening, mean over the "
+    "liquidations; the shares of each sum to one, and a cause that pushed the other way counts negative."
 )
 BUT_FOR = (
-    "Against twin T1: extra accounts survive there, earlier ones fall there too but later, averted ones fall only "
-    "there."
+    "Against twin T1, where forced orders move no price: extra ones are not there, earlier ones come later there, same "
+    "ones come there no later, averted ones are only there. Accounts count by their first liquidation; one that "
+    "recovered may fall again, and its second time is compared with its second time there."
 )
 
 
@@ -41,7 +51,7 @@ def family_of(events: pd.DataFrame, facts: Mapping[str, Any]) -> Genealogy:
             rows[name] = events[name]
     kernel = ImpactKernel(*(float(facts.get(field) or 0.0) for field in ("permanent", "transient", "half_life",
                                                                         "explained")))
-    return Genealogy(rows, int(facts.get("averted", 0)), kernel)
+    return Genealogy(rows, int(facts.get("averted", 0)), kernel, int(facts.get("averted_accounts", 0)))
 
 
 def genealogy_body(run: Mapping[str, Any], events: pd.DataFrame, steps: pd.DataFrame) -> str:
@@ -63,20 +73,18 @@ def genealogy_body(run: Mapping[str, Any], events: pd.DataFrame, steps: pd.DataF
     generations, sizes = family.generations(), family.tree_sizes()
     drawn = figure(
         to_svg(family_figure(family, step_seconds, WINDOW, FLOOR)), "Generations, trees and causes.",
-        "Left: liquidations by generation, with the ratio to the generation before. Middle: share of trees at least "
-        "as large, with Borel's law for the same mean size. Right: mean share of the distance to the threshold that "
-        "each cause consumed.", "Generations, tree sizes and causes of the liquidations")
+        "Left: liquidations by generation (0: set off by no other), above the bars the ratio to the generation before. "
+        "Middle: share of trees with at least so many liquidations; grey: Borel's law, branching without end, for the "
+        "same mean size. Right: share of the distance to the threshold that each cause consumed, mean over the "
+        "liquidations of a minute by notional; minutes with hardly any are left out.",
+        "Generations, tree sizes and causes of the liquidations")
     facts = paragraph(
-        f"{len(family.events)} liquidations in {len(sizes)} trees over {len(generations)} generations; the largest "
-        f"tree has {sizes[0]}. Largest branching ratio along the path, in windows of {WINDOW:g} s with more than "
-        f"{100 * FLOOR:g} % of the liquidated notional: "
-        f"{format_number(family.path_ratio(step_seconds, WINDOW, FLOOR))}.")
+        f"{len(family.events)} liquidations of {len(family.first_times())} accounts (one that recovered may fall "
+        f"again) in {len(sizes)} trees over {len(generations)} generations; the largest tree has {sizes[0]}. "
+        + _peak_words(family, step_seconds))
     shares = [(words, f"{100.0 * float(family.events[name].mean()):.1f} %") for name, words in CAUSES.items()]
-    flags = family.events["but_for"]
-    counts = [("extra", int((flags == EXTRA).sum())), ("earlier", int((flags == EARLIER).sum())),
-              ("same", int((flags == SAME).sum())), ("averted", family.averted)]
-    return (drawn + facts + table(("Cause", "Mean share"), shares, numeric=(1,))
-            + table(("But for the impact", "Accounts"), counts, numeric=(1,), caption=BUT_FOR)
+    return (drawn + facts + paragraph(SHARED) + table(("Cause", "Mean share"), shares, numeric=(1,))
+            + _but_for_table(family)
             + "<h3>The branching ratio, by every estimator</h3>" + paragraph(WHY)
             + branching_table(family, step_seconds, run.get("stability") or {}) + _law(sizes))
 
@@ -89,11 +97,12 @@ def branching_table(family: Genealogy, step_seconds: float, stability: Mapping[s
     first = float(ratios[0]) if len(ratios) else 0.0
     rows = [
         ("Proximate", format_number(family.proximate_ratio), "share of liquidations that another pushed over the line",
-         "any run; an account that the shock had crossed has no parent"),
+         "any run; who was crossed by the shock or by a rise of the own rate has no parent"),
         ("Fractional", format_number(family.fractional_ratio), "mean part of the way that earlier ones made",
          f"rests on a fitted impact kernel, which explains {100.0 * family.kernel.explained:.0f} % here"),
-        ("But-for", format_number(family.but_for_ratio), "(N − N of the twin) / N", "any run; counts, not timing"),
-        ("First generation", format_number(first), "children of roots over roots", "any run"),
+        ("But-for", format_number(family.but_for_ratio), "(N − N of twin T1) / N",
+         "any run; counts, not timing; below zero where impact averts more than it adds"),
+        ("First generation", format_number(first), "children of roots over roots", "any run; few roots: noise"),
         ("Borel, maximum likelihood", _text(fit_borel(sizes)), "1 − 1 / mean tree size",
          "the proximate ratio again, with an error that holds for alike and independent trees"),
         ("Generalised Poisson", _text(fit_generalised_poisson(counts).n), f"liquidations per {WINDOW:g} s",
@@ -127,6 +136,27 @@ def stability_body(stability: Mapping[str, Any], steps: pd.DataFrame, opening_se
                    "Bars: 95 % interval over the branches of one state. Grey: log mark. Dashed: busiest minute of "
                    "forced flow.", "Stability margin at points along the path")
     return paragraph(text) + drawn
+
+
+def _but_for_table(family: Genealogy) -> str:
+    """Return how many accounts and liquidations would be there without impact."""
+    accounts, events = family.first_times()["but_for"], family.events["but_for"]
+    rows = [(word, int((accounts == flag).sum()), int((events == flag).sum()))
+            for word, flag in (("extra", EXTRA), ("earlier", EARLIER), ("same", SAME))]
+    rows.append(("averted", family.averted_accounts, family.averted))
+    return paragraph(BUT_FOR) + table(("But for the impact", "Accounts", "Liquidations"), rows, numeric=(1, 2))
+
+
+def _peak_words(family: Genealogy, step_seconds: float) -> str:
+    """Say how large the branching ratio became along the path, or why nothing can be said."""
+    asked = (f"in windows of {WINDOW:g} s with at least {LEAST_EVENTS} liquidations and more than "
+             f"{100 * FLOOR:g} % of the liquidated notional")
+    peak = family.path_peak(step_seconds, WINDOW, FLOOR, LEAST_EVENTS)
+    if not peak.ratio.n:
+        return f"Branching ratio along the path, {asked}: there is no such window."
+    return (f"Largest branching ratio along the path, {asked}: {_text(peak.ratio)} of {peak.ratio.n} liquidations in "
+            f"the minute from {peak.seconds / 60.0:.0f} min after the opening (share with a parent, Wilson's interval "
+            "of 95 %, window with the highest lower bound).")
 
 
 def _law(sizes: np.ndarray) -> str:

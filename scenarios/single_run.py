@@ -84,7 +84,8 @@ def _loop_facts(scenario: "Scenario", seed: int, result: RunResult, folder: Path
     from spirals.scenarios.stability import stability_along
 
     write_table(event_table(result.genealogy.events), folder / "genealogy.parquet")
-    return {"genealogy": {"averted": result.genealogy.averted, **dataclasses.asdict(result.genealogy.kernel)},
+    averted = {name: getattr(result.genealogy, name) for name in ("averted", "averted_accounts")}
+    return {"genealogy": {**averted, **dataclasses.asdict(result.genealogy.kernel)},
             "stability": stability_along(scenario, seed)}
 
 

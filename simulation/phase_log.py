@@ -21,7 +21,8 @@ __all__ = ["BEFORE_TRADING", "PHASE", "PhaseLog"]
 BEFORE_TRADING = -1
 PHASE = np.dtype([                  # one row per step, phase and instrument
     ("step", "i4"), ("round", "i4"),   # round of trading, -1 before it
-    ("instrument", "i4"), ("pad", "i4"),
+    ("instrument", "i4"),
+    ("funding_due", "i4"),          # 1: funding is paid at the end of this step
     ("mark", "f8"),                 # [quote] after the phase
     ("exogenous", "f8"),            # [quote]
 ])
@@ -62,4 +63,5 @@ class PhaseLog(Taping):
         rows["step"], rows["round"] = step, round_
         rows["instrument"] = np.arange(len(record))
         rows["mark"], rows["exogenous"] = record["mark"], record["exogenous"]
+        rows["funding_due"] = self.market.funding_due
         self.table.commit(len(record))

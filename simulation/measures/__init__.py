@@ -10,6 +10,10 @@
 ``liquidity``             depth left, spread, recovery
 ``efficiency``            margin locked, leverage allowed
 ``amplification``         full run against twins
+``attribution``           shares of channels and causes: Shapley, first-in, last-out, Owen
+``genealogy``             who set off whom: ``forced_trades``, ``impact_kernel``, ``crossing``,
+                          ``consumed_shares``, ``but_for`` and ``family_tree``
+``branching``             laws of cascade sizes, estimators from counts
 ``intervals``             intervals over replications
 ``outcomes``              all of it under flat names
 ``catalogue``             the names with meaning and unit

@@ -15,8 +15,10 @@ from spirals.simulation.measures.record import Series
 
 __all__ = [
     "Interval", "bootstrap_interval", "fieller_interval", "independent_difference", "mean_interval",
-    "paired_difference", "student_quantile", "variance_ratio",
+    "paired_difference", "student_quantile", "variance_ratio", "wilson_interval",
 ]
+
+NORMAL_QUANTILE = 1.959963984540054   # 95 %, two-sided
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +182,19 @@ def bootstrap_interval(
         return Interval(estimate, math.nan, math.nan, math.nan, n)
     low, high = np.quantile(drawn, [0.5 - level / 2.0, 0.5 + level / 2.0])
     return Interval(estimate, float(low), float(high), math.sqrt(_covariance(drawn, drawn)), n)
+
+
+def wilson_interval(successes: int, n: int) -> Interval:
+    """Return a share with its interval of 95 % after Wilson.
+
+    Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference", Journal of the
+    American Statistical Association 22.
+    """
+    share, z2 = successes / n, NORMAL_QUANTILE**2
+    centre = (share + z2 / (2 * n)) / (1.0 + z2 / n)
+    half = NORMAL_QUANTILE / (1.0 + z2 / n) * math.sqrt(share * (1.0 - share) / n + z2 / (4.0 * n * n))
+    low = 0.0 if successes == 0 else centre - half   # exact there, but for rounding
+    return Interval(share, low, 1.0 if successes == n else centre + half, math.sqrt(share * (1.0 - share) / n), n)
 
 
 def _complete(first: Series, second: Series) -> tuple[Series, Series]:
