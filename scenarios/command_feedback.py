@@ -52,7 +52,7 @@ def _add_critical(add: Any, parents: list[argparse.ArgumentParser]) -> None:
     verb.add_argument("--points", metavar="N", default="9", help="shocks of the first scan (default 9)")
     verb.add_argument("--replications", metavar="N", default="20", help="seeds per shock (default 20)")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
-    verb.add_argument("--out", metavar="DIR", help="folder for the curve as a table and a figure, critical.json")
+    verb.add_argument("--out", metavar="DIR", help="folder for curve.csv, curve.svg, curve.png, critical.json")
     verb.set_defaults(verb=_critical)
 
 
@@ -76,22 +76,23 @@ def _add_tail(add: Any, parents: list[argparse.ArgumentParser]) -> None:
 
 
 def _add_map(add: Any, parents: list[argparse.ArgumentParser]) -> None:
-    verb = add("map", parents=parents, help="loop gain or growth rate over two levers, with the boundary of stability")
+    verb = add("map", parents=parents, help="but-for share or loop gain over two levers, with the line of stability")
     verb.add_argument("scenario", metavar="SCENARIO", help="name of the catalogue, or a TOML file")
     verb.add_argument("--x", metavar="PATH=A:B[:log]", required=True, help="first lever, e.g. margin.pi=0:1")
     verb.add_argument("--y", metavar="PATH=A:B[:log]", required=True, help="second lever")
-    verb.add_argument("--quantity", metavar="NAME", default="gain", help="gain (default), closed, growth")
-    verb.add_argument("--cells", metavar="N", default="5", help="squares per lever before refinement (default 5)")
-    verb.add_argument("--refinements", metavar="N", default="2",
-                      help="times that squares on the boundary are cut (default 2)")
+    verb.add_argument("--quantity", metavar="NAME", default="but_for", help="but_for (default), gain, closed, growth")
+    verb.add_argument("--cells", metavar="N", default="4", help="squares per lever before refinement (default 4)")
+    verb.add_argument("--refinements", metavar="N", default="1",
+                      help="times that squares on the boundary are cut (default 1)")
     verb.add_argument("--at", metavar="SECONDS", help="moment of the probe (default: the middle of the scenario)")
     verb.add_argument("--side", choices=("sell", "buy"), default="sell", help="side of the probe (default sell)")
-    verb.add_argument("--probe", metavar="SHARE", default="0.02",
-                      help="size of the probe as a share of the opening open interest (default 0.02)")
-    verb.add_argument("--horizon", metavar="SECONDS", default="60", help="of the response (default 60)")
-    verb.add_argument("--replications", metavar="N", default="4", help="seeds per point (default 4)")
+    verb.add_argument("--probe", metavar="SHARE",
+                      help="size of the probe as a share of the opening open interest (default 0.05)")
+    verb.add_argument("--horizon", metavar="SECONDS", help="of the response (default 60)")
+    verb.add_argument("--replications", metavar="N", default="8", help="seeds per point (default 8)")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
-    verb.add_argument("--out", metavar="DIR", required=True, help="folder for map.csv, boundary.csv, map.svg, map.json")
+    verb.add_argument("--out", metavar="DIR", required=True,
+                      help="folder for map.csv, boundary.csv, map.json, map.svg, map.png")
     verb.set_defaults(verb=_map)
 
 

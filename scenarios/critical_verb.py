@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import io
 import json
 import math
 from pathlib import Path
@@ -67,7 +68,8 @@ def critical_document(
               "loss_high": point.loss.high, "probability": point.exceeds.estimate,
               "probability_low": point.exceeds.low, "probability_high": point.exceeds.high} for point in found.curve]
     return {
-        "scenario": scenario, "overrides": list(overrides), "shock": lever.path, "range": [lever.low, lever.high],
+        "scenario": scenario, "overrides": list(overrides), "shock": lever.path,
+        "shock_unit": lever.unit, "range": [lever.low, lever.high],
         "loss": loss, "unit": unit_of(loss), **dataclasses.asdict(question),
         "critical": {"estimate": found.estimate, "low": found.low, "high": found.high},
         "crossings": list(found.crossings), "falls": [list(pair) for pair in found.falls],
@@ -100,6 +102,7 @@ def _shown(one: Interval) -> str:
 
 
 def _write(folder: Path, document: dict[str, Any], found: Critical) -> None:
+    from spirals.scenarios.figures import rendered
     from spirals.scenarios.figures_deconvolution import figure_bytes
     from spirals.scenarios.figures_feedback import critical_figure
     from spirals.scenarios.store import write_whole
@@ -107,6 +110,9 @@ def _write(folder: Path, document: dict[str, Any], found: Critical) -> None:
     names = list(document["curve"][0])
     rows = [",".join(names), *(",".join(repr(row[name]) for name in names) for row in document["curve"])]
     write_whole(folder / "curve.csv", ("\n".join(rows) + "\n").encode())
-    write_whole(folder / "curve.svg", figure_bytes(critical_figure(found, document)))
+    figure, picture = critical_figure(found, document), io.BytesIO()
+    write_whole(folder / "curve.svg", figure_bytes(figure))
+    rendered(figure, picture)
+    write_whole(folder / "curve.png", picture.getvalue())
     text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(folder / "critical.json", f"{text}\n".encode())

@@ -1,14 +1,12 @@
-"""Does the stability margin warn of a cascade earlier than volatility or leverage do? An experiment over many crashes.
+"""How early and how reliably does a state tell of a cascade? An experiment over many crashes.
 
 Every seed draws its own crash. A first run finds the start of its first material cascade; a second, the same to the
-last bit, is looked at every so often up to that moment. Each look has four scores: the gain of the loop (one minus
-the stability margin, the larger of a sale's and a purchase's), the volatility that the margin policy reads, leverage
-(notional over equity of the traders) and margin use (their maintenance margin over their equity).
+last bit, is looked at every so often up to that moment. Scores: :mod:`spirals.scenarios.early_warning_scores`.
 
-``python -m spirals.scenarios.early_warning_experiment`` prints how well each score tells looks that a cascade follows
-within T seconds from looks that none follows, with intervals over runs. A crash that comes out of nowhere cannot be
-announced by anything that is known before: what a score can tell is how little it takes. So probes meet an outside
-price that stands still: a fork on the path to come would know the next seconds.
+``python -m spirals.scenarios.early_warning_experiment SCENARIO`` prints how well each score tells looks that a cascade
+follows within T seconds from looks that none follows, with intervals over runs; and, once the crash has begun, how well
+it ranks runs by what comes (:mod:`spirals.scenarios.early_warning_ranks`). A crash that comes out of nowhere cannot be
+announced by anything that is known before: what a score can tell is how little it takes.
 """
 
 import argparse
@@ -21,49 +19,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spirals.scenarios.early_warning import Looks, WarningQuality, warning_quality
+from spirals.scenarios.early_warning_ranks import beginnings, rank_table
+from spirals.scenarios.early_warning_scores import SCORE_NAMES, Looking, opened, scores_of
 from spirals.simulation.errors import InputError
 
 if TYPE_CHECKING:
     from spirals.scenarios.scenario import Scenario
-    from spirals.simulation.simulation import Simulation
 
-__all__ = ["Looking", "look_at_runs", "main", "warning_table"]
-
-SCORE_NAMES = ("gain", "volatility", "leverage", "margin_use")
-
-
-@dataclasses.dataclass(frozen=True)
-class Looking:
-    """When to look, with which probe, and what counts as a cascade.
-
-    Attributes
-    ----------
-    within_seconds : float
-        [s] T: how far ahead a warning counts.
-    every_seconds : float
-        [s] Between two looks.
-    material : float
-        [fraction of opening open interest] Liquidated notional from which a cascade is material.
-    probe_share : float
-        [fraction of opening open interest] Size of the probe.
-    horizon_seconds : float
-        [s] Of the probe.
-    branches : int
-        Pairs of forks per probe.
-    """
-
-    within_seconds: float = 60.0
-    every_seconds: float = 15.0
-    material: float = 0.01
-    probe_share: float = 0.05
-    horizon_seconds: float = 30.0
-    branches: int = 2
-
-    def problems(self) -> list[str]:
-        """Return every fault."""
-        found = [f"{field.name} must be above 0, was {getattr(self, field.name)!r}"
-                 for field in dataclasses.fields(self) if not getattr(self, field.name) > 0]
-        return found + ([] if self.branches >= 2 else [f"branches must be at least 2, was {self.branches!r}"])
+__all__ = ["look_at_runs", "main", "warning_table"]
 
 
 def look_at_runs(
@@ -103,17 +66,11 @@ def look_at_runs(
                  {name: table[:, k] for k, name in enumerate(SCORE_NAMES)})
 
 
-def _opened(scenario: "Scenario", seed: int) -> "Simulation":
-    from spirals.agents.model import SpiralModel
-
-    return SpiralModel(setup=scenario, rng=seed, collect_every=0).core
-
-
 def _onset(scenario: "Scenario", seed: int, looking: Looking) -> float:
     """Return when the first material cascade starts [s], infinite if none does."""
     from spirals.simulation.measures.cascades import cascades
 
-    core = _opened(scenario, seed)
+    core = opened(scenario, seed)
     core.run()
     record = core.record()
     starts = [one.start_step for one in cascades(record)
@@ -124,7 +81,7 @@ def _onset(scenario: "Scenario", seed: int, looking: Looking) -> float:
 def _looks(scenario: "Scenario", seed: int, looking: Looking, onset: float) -> list[tuple[float, list[float]]]:
     from spirals.simulation.copying import fork
 
-    core, found = _opened(scenario, seed), []
+    core, found = opened(scenario, seed), []
     gap = max(1, round(looking.every_seconds / core.step_seconds))
     end = core.n_steps * core.step_seconds
     last = onset if math.isfinite(onset) else end - looking.within_seconds
@@ -133,27 +90,8 @@ def _looks(scenario: "Scenario", seed: int, looking: Looking, onset: float) -> l
         core.run(gap)
         now = core.step_index * core.step_seconds
         if now + looking.within_seconds <= end or onset <= end:
-            found.append((now, _scores(core, worker, looking)))
+            found.append((now, scores_of(core, worker, looking)))
     return found
-
-
-def _scores(core: "Simulation", worker: "Simulation", looking: Looking) -> list[float]:
-    """Return the scores of a state, in the order of the names."""
-    from spirals.scenarios.probe import BUY, SELL, Probe, open_loop_gain
-    from spirals.simulation.state import Kind
-
-    notional = float((core.opening_open_interest * core.contracts["lot_value"] * core.contracts["atom"]
-                      * core.market.record["mark"]).sum())
-    gains = [open_loop_gain(core, Probe(looking.probe_share * notional, seconds=min(5.0, looking.horizon_seconds),
-                                        horizon_seconds=looking.horizon_seconds, side=side, branches=looking.branches,
-                                        still=True),
-                            worker).estimate for side in (SELL, BUY)]
-    traders = core.accounts["kind"] == Kind.TRADER
-    money = core.accounts[traders]
-    value = np.abs(core.positions["lots"][traders]) * (core.contracts["lot_value"] * core.market.record["mark"])
-    equity = max(float(money["equity"].sum()), 1.0)
-    return [max(gains), float(core.market.record["volatility"][0]), float(value.sum()) / equity,
-            float(money["maintenance_margin"].sum()) / equity]
 
 
 def warning_table(found: Sequence[WarningQuality]) -> str:
@@ -172,31 +110,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table for one scenario; 2 for bad input."""
     parser = argparse.ArgumentParser(description="how early and how reliably the stability margin warns of a cascade")
     parser.add_argument("scenario", nargs="?", default="crash-ensemble")
-    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--runs", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0, help="root of the seeds")
     parser.add_argument("--override", action="append", default=[], metavar="PATH=VALUE")
     parser.add_argument("--false-alarms", type=float, default=0.1, help="share of calm looks that may sound the alarm")
-    for field in dataclasses.fields(Looking):
+    parser.add_argument("--within-seconds", type=_seconds, default=(20.0, 60.0), metavar="T[,T]",
+                        help="how far ahead a warning counts (default 20,60)")
+    fields = [field for field in dataclasses.fields(Looking) if field.name != "within_seconds"]
+    for field in fields:
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
     options = parser.parse_args(arguments)
+    looking = Looking(max(options.within_seconds), **{field.name: getattr(options, field.name) for field in fields})
+    try:
+        _print_answers(options, looking)
+    except InputError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        return 2
+    return 0
+
+
+def _seconds(text: str) -> tuple[float, ...]:
+    return tuple(float(word) for word in text.split(","))
+
+
+def _print_answers(options: argparse.Namespace, looking: Looking) -> None:
     from spirals.scenarios.design import replication_seed
     from spirals.scenarios.loader import load_scenario
     from spirals.scenarios.progress import progress_bar
 
-    looking = Looking(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Looking)})
-    try:
-        scenario = load_scenario(options.scenario, options.override)
-        with progress_bar(options.runs, 0, "run", True) as told:
-            looks = look_at_runs(scenario, [replication_seed(0, k) for k in range(options.runs)], looking, told)
-        found = warning_quality(looks, looking.within_seconds, false_alarm_rate=options.false_alarms)
-    except InputError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        return 2
-    ahead = looks.labels(looking.within_seconds)
+    scenario = load_scenario(options.scenario, options.override)
+    seeds = [replication_seed(options.seed, k) for k in range(options.runs)]
+    with progress_bar(2 * options.runs, 0, "run", True) as told:
+        looks = look_at_runs(scenario, seeds, looking, told)
+        begun = beginnings(scenario, seeds, looking, told)
     struck = len(np.unique(looks.run[np.isfinite(looks.onset)]))
-    print(f"{options.scenario}, {options.runs} runs, {struck} looked at before a material cascade; {len(ahead)} looks, "
-          f"{int(ahead.sum())} within {looking.within_seconds:g} s of one")
-    print(warning_table(found))
-    return 0
+    print(" ".join([options.scenario, *options.override]))
+    print(", ".join(f"{name} {value:g}" for name, value in dataclasses.asdict(looking).items() if name[0] != "w"))
+    print(f"{options.runs} runs, {struck} looked at before a material cascade; {len(looks.seconds)} looks")
+    for within in options.within_seconds:
+        print(f"\n{int(looks.labels(within).sum())} looks within {within:g} s of a cascade")
+        print(warning_table(warning_quality(looks, within, false_alarm_rate=options.false_alarms)))
+    print(f"\n{len(begun.seconds)} runs whose outside price moved {looking.begins:g} from its opening: rank "
+          "correlation of the scores then with")
+    print(rank_table(begun))
 
 
 if __name__ == "__main__":

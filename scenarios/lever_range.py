@@ -23,6 +23,8 @@ class LeverRange:
         Places between the ends are even in the logarithm.
     whole : bool
         The input takes whole numbers only.
+    unit : str
+        As ``spirals show`` prints it; empty for a number without one.
     """
 
     path: str
@@ -30,6 +32,12 @@ class LeverRange:
     high: float
     logarithmic: bool = False
     whole: bool = False
+    unit: str = ""
+
+    @property
+    def label(self) -> str:
+        """Path with unit, for axes."""
+        return f"{self.path} [{self.unit}]" if self.unit else self.path
 
     def at(self, place: float) -> float:
         """Return the value at `place` in [0, 1] between the ends, exact at both."""
@@ -83,26 +91,31 @@ def parse_range(option: str, text: str, source: str | Path, overrides: Sequence[
         found.append(f"range in {option} that has no logarithm; allowed: ends above 0; given: {text!r}")
     if found:
         raise InputError(found)
-    whole = isinstance(_present(option, path.strip(), source, overrides), int)
-    lever = LeverRange(path.strip(), low, high, logarithmic, whole)
+    whole, unit = _present(option, path.strip(), source, overrides)
+    lever = LeverRange(path.strip(), low, high, logarithmic, whole, unit)
     _try_ends(lever, source, overrides)
     return lever
 
 
-def _present(option: str, path: str, source: str | Path, overrides: Sequence[str]) -> Any:
-    """Return the number that the path has at present."""
+def _present(option: str, path: str, source: str | Path, overrides: Sequence[str]) -> tuple[bool, str]:
+    """Return whether the number that the path has at present is a whole one, and its unit."""
     from spirals.scenarios.loader import resolve_scenario
     from spirals.scenarios.overrides import NotFound, find_path
+    from spirals.scenarios.resolve import part_schema
 
     node: Any = resolve_scenario(source, overrides).tree
+    unit = ""
     try:
         for token in find_path(node, path):
+            schema = part_schema(node) if isinstance(node, dict) and "type" in node else None
+            field = schema.field(str(token)) if schema else None
+            unit = str(field.metadata.get("unit", "")) if field else ""
             node = node.get(token) if isinstance(node, dict) else node[token]
     except NotFound as error:
         raise InputError([f"{error.what} in {option}; allowed: {error.allowed}; given: {path}"]) from None
     if isinstance(node, bool) or not isinstance(node, int | float):
         raise InputError([f"lever in {option} that is no number; allowed: the path of a number; given: {path}"])
-    return node
+    return isinstance(node, int), unit
 
 
 def _try_ends(lever: LeverRange, source: str | Path, overrides: Sequence[str]) -> None:

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from spirals.simulation.market.market import Market
     from spirals.simulation.simulation import Simulation
 
-__all__ = ["RESPONSES", "Probe", "Response", "open_loop_gain", "probe_state", "series", "stability_path"]
+__all__ = [
+    "RESPONSES", "Probe", "Response", "open_loop_gain", "open_loop_gains", "probe_state", "series", "stability_path",
+]
 
 RESPONSES = {
     "mark": "log price", "mid": "log price", "initial_rate": "fraction of notional",
@@ -185,12 +187,19 @@ def open_loop_gain(core: "Simulation", probe: Probe, worker: "Simulation | None"
     InputError
         As :func:`probe_state`.
     """
+    return mean_interval(open_loop_gains(core, probe, worker))
+
+
+def open_loop_gains(
+    core: "Simulation", probe: Probe, worker: "Simulation | None" = None
+) -> NDArray[np.float64]:
+    """Return the same branch by branch, shape (branches,)."""
     steps = _horizon(core, probe)
     worker = fork(core) if worker is None else worker
     engine = _beside_book(core)
     forced = [_difference(core, worker, core.branch * BRANCHES + branch, probe, steps, engine)["forced"][-1]
               for branch in range(1, probe.branches + 1)]
-    return mean_interval(np.array(forced) / probe.size)
+    return np.array(forced) / probe.size
 
 
 def _horizon(core: "Simulation", probe: Probe) -> int:

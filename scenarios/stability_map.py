@@ -1,41 +1,23 @@
 """Stability map: a quantity of the loop over two levers, with the line at which the loop becomes unstable.
 
-The plane is cut into squares; those whose corners lie on both sides of the boundary are cut again, so runs are spent
-where the line is. Quantities, from a probe (:mod:`spirals.scenarios.probe`) at one moment of the scenario:
-
-==========  ===========================================================================================  ==========
-name        what                                                                                           boundary
-==========  ===========================================================================================  ==========
-gain        branching ratio of the open loop: forced orders that one unit sold sets off directly              1
-closed      branching ratio of the closed loop, all generations up to the horizon                            1/2
-growth      rate [1/s] at which the forced flow that the probe sets off grows, second half over first half    0
-==========  ===========================================================================================  ==========
-
-The probe meets an outside price that stands still from its moment on: the quantity is that of the state, not of what is
-still to come.
-
-Closed, half of what is sold in the end being forced is the mark that fits: on a finite population and horizon the
-closed-loop ratio stays below 1 (``F / (Q + F)``), and F = Q is a sale that has set off another of its size.
+The plane is cut into squares; those through which the boundary is known to pass (one corner lies above it, one below,
+by their intervals) are cut again, so runs are spent where the line is, and not on noise. Quantities and their
+boundaries: :mod:`spirals.scenarios.map_quantities`. Beside the boundary of the estimates stand those of the lower and
+of the upper ends of their intervals: between them the side is not determined.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from spirals.scenarios.lever_range import LeverRange
+from spirals.scenarios.map_quantities import BOUNDARIES
 from spirals.simulation.errors import InputError
-from spirals.simulation.measures.intervals import Interval, mean_interval
+from spirals.simulation.measures.intervals import Interval
 
-if TYPE_CHECKING:
-    from spirals.scenarios.probe import Probe, Response
-    from spirals.scenarios.scenario import Scenario
+__all__ = ["LINES", "MapQuestion", "Square", "StabilityMap", "side_of", "stability_map"]
 
-__all__ = ["BOUNDARIES", "MapQuestion", "Square", "StabilityMap", "quantity_of", "scenario_quantity", "stability_map"]
-
-BOUNDARIES = {"gain": 1.0, "closed": 0.5, "growth": 0.0}
+LINES = ("estimate", "low", "high")   # of the intervals: where each of them meets the boundary
 Place = tuple[int, int]
 Segment = tuple[tuple[float, float], tuple[float, float]]
 
@@ -54,9 +36,9 @@ class MapQuestion:
         Times that a square on the boundary is cut into four, at least 0.
     """
 
-    quantity: str = "gain"
-    cells: int = 5
-    refinements: int = 2
+    quantity: str = "but_for"
+    cells: int = 4
+    refinements: int = 1
 
     def problems(self) -> list[str]:
         """Return every fault."""
@@ -100,6 +82,8 @@ class StabilityMap:
         They cover the plane.
     boundary : tuple of segments
         Pairs of (x, y) places in [0, 1] of the ranges.
+    edges : dict of str to tuple of segments
+        The same for the lower and the upper ends of the intervals, ``low`` and ``high``.
     """
 
     x: LeverRange
@@ -109,14 +93,16 @@ class StabilityMap:
     points: dict[Place, Interval]
     squares: tuple[Square, ...]
     boundary: tuple[Segment, ...]
+    edges: dict[str, tuple[Segment, ...]]
 
     def values(self, place: Place) -> tuple[float, float]:
         """Return the values of the levers at a place."""
         return self.x.at(place[0] / self.fine), self.y.at(place[1] / self.fine)
 
-    def boundary_values(self) -> list[tuple[float, float, float, float]]:
-        """Return the segments in values of the levers: x, y of one end, x, y of the other."""
-        return [(self.x.at(a[0]), self.y.at(a[1]), self.x.at(b[0]), self.y.at(b[1])) for a, b in self.boundary]
+    def boundary_values(self, line: str = "estimate") -> list[tuple[float, float, float, float]]:
+        """Return the segments of one of :data:`LINES` in values of the levers: x, y of one end, x, y of the other."""
+        segments = self.edges.get(line, self.boundary)
+        return [(self.x.at(a[0]), self.y.at(a[1]), self.x.at(b[0]), self.y.at(b[1])) for a, b in segments]
 
 
 def stability_map(
@@ -155,13 +141,18 @@ def stability_map(
         squares = [part for square in squares for part in _cut(square, _crossed(square, points, level))]
         for square in squares:
             fill(square)
-    boundary = tuple(segment for square in squares for segment in _segments(square, points, level, fine))
-    return StabilityMap(x, y, question, fine, points, tuple(squares), boundary)
+    lines = {name: _line(squares, points, name, level, fine) for name in LINES}
+    return StabilityMap(x, y, question, fine, points, tuple(squares), lines.pop("estimate"), lines)
+
+
+def side_of(one: Interval, level: float) -> int:
+    """Return 1 where the whole interval lies at or above the level, -1 where it lies below, else 0: not determined."""
+    return int(one.low >= level) - int(one.high < level)
 
 
 def _crossed(square: Square, points: dict[Place, Interval], level: float) -> bool:
-    over = [points[place].estimate >= level for place in square.corners]
-    return any(over) and not all(over)
+    sides = {side_of(points[place], level) for place in square.corners}
+    return {-1, 1} <= sides
 
 
 def _cut(square: Square, wanted: bool) -> list[Square]:
@@ -171,66 +162,23 @@ def _cut(square: Square, wanted: bool) -> list[Square]:
     return [Square(square.x + i * half, square.y + j * half, half) for j in range(2) for i in range(2)]
 
 
-def _segments(square: Square, points: dict[Place, Interval], level: float, fine: int) -> Iterator[Segment]:
-    """Yield the boundary inside a square: values are linear along its sides (marching squares)."""
+def _line(
+    squares: list[Square], points: dict[Place, Interval], name: str, level: float, fine: int
+) -> tuple[Segment, ...]:
+    """Return where the estimates, or one end of the intervals, meet the level."""
+    values = {place: getattr(one, name) for place, one in points.items()}
+    return tuple(segment for square in squares for segment in _segments(square, values, level, fine))
+
+
+def _segments(square: Square, values: dict[Place, float], level: float, fine: int) -> Iterator[Segment]:
+    """Yield the line inside a square: values are linear along its sides (marching squares)."""
     ends = []
     corners = square.corners
     for k, a in enumerate(corners):
         b = corners[(k + 1) % 4]
-        first, second = points[a].estimate - level, points[b].estimate - level
-        if (first >= 0.0) != (second >= 0.0):
+        first, second = values[a] - level, values[b] - level
+        if (first >= 0.0) != (second >= 0.0) and math.isfinite(first - second):
             share = first / (first - second)
             ends.append(((a[0] + share * (b[0] - a[0])) / fine, (a[1] + share * (b[1] - a[1])) / fine))
     for k in range(0, len(ends) - 1, 2):
         yield ends[k], ends[k + 1]
-
-
-def quantity_of(name: str, response: "Response", probe: "Probe") -> float:
-    """Return a quantity of :data:`BOUNDARIES` from a response; growth is -inf when nothing was set off later on."""
-    if name == "growth":
-        forced = response.paths["forced"]
-        half = len(forced) // 2
-        early, late = float(forced[half - 1]), float(forced[-1] - forced[half - 1])
-        if early <= 0.0 or late <= 0.0:
-            return -math.inf if late <= 0.0 else math.inf
-        return math.log(late / early) / (response.seconds[-1] - response.seconds[half - 1])
-    return (response.opened if name == "gain" else response.closed).estimate
-
-
-def scenario_quantity(
-    build: Callable[[float, float], "Scenario"], question: MapQuestion, probe_at: Callable[[Any], "Probe"],
-    at_seconds: float, seeds: list[int], told: Callable[[int], Any] = lambda done: None,
-) -> Callable[[float, float], Interval]:
-    """Return the function that probes a scenario at two places and returns mean and interval over seeds.
-
-    A growth rate is cut at 1 per second on both sides: where a probe sets off nothing later on it would be infinite.
-
-    Parameters
-    ----------
-    build : callable
-        Scenario at places of the two levers.
-    question : MapQuestion
-    probe_at : callable
-        The probe for a simulation at its moment.
-    at_seconds : float
-        [s] Moment of the probe.
-    seeds : list of int
-        The same at every point; at least one.
-    told : callable
-        Called with 1 after each point.
-    """
-    from spirals.agents.model import SpiralModel
-    from spirals.scenarios.probe import probe_state
-
-    def measured(x: float, y: float) -> Interval:
-        found = []
-        for seed in seeds:
-            core = SpiralModel(setup=build(x, y), rng=seed, collect_every=0).core
-            core.run(max(1, round(at_seconds / core.step_seconds)))
-            probe = probe_at(core)
-            found.append(quantity_of(question.quantity, probe_state(core, probe), probe))
-        told(1)
-        finite = np.clip(found, -1.0, 1.0) if question.quantity == "growth" else np.array(found)
-        return mean_interval(finite)
-
-    return measured

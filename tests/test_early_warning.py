@@ -5,7 +5,10 @@ import pytest
 
 from spirals.scenarios import load_scenario
 from spirals.scenarios.early_warning import Looks, auc, roc, warning_quality
-from spirals.scenarios.early_warning_experiment import SCORE_NAMES, Looking, look_at_runs, warning_table
+from spirals.scenarios.early_warning_experiment import look_at_runs, warning_table
+from spirals.scenarios.early_warning_ranks import LATER, beginnings, rank_correlation, rank_table
+from spirals.scenarios.early_warning_scores import SCORE_NAMES, Looking, opened
+from spirals.scenarios.stress import stress
 from spirals.simulation.errors import InputError
 
 
@@ -77,3 +80,35 @@ def test_looks_are_before_the_cascade_and_repeat_themselves():
     assert (looks.scores["leverage"] > 1.0).all() and (looks.scores["margin_use"] < 1.0).all()
     lines = warning_table(warning_quality(looks, looking.within_seconds, resamples=20))
     assert lines.count("\n") == len(SCORE_NAMES)
+
+
+def test_rank_correlation_is_that_of_the_ranks():
+    x = np.arange(12.0)
+    assert rank_correlation(x, np.exp(x)).estimate == pytest.approx(1.0)
+    assert rank_correlation(x, -x**3).estimate == pytest.approx(-1.0)
+    assert rank_correlation(np.array([1.0, 2.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0, 4.0])).estimate == pytest.approx(
+        0.9486833)   # ranks 1, 2.5, 2.5, 4 and 1, 3, 2, 4: sqrt(.9)
+    assert np.isnan(rank_correlation(x, np.ones(12)).estimate)
+    noise = np.random.Generator(np.random.Philox(key=2)).standard_normal((2, 80))
+    found = rank_correlation(*noise)
+    assert found.low < 0.0 < found.high and found.high - found.low < 0.6
+
+
+def test_a_further_move_forces_more_the_larger_it_is_and_leaves_the_run_alone():
+    core = opened(load_scenario("flash-crash", ["population.traders=200", "population.long_leverage=15"]), 4)
+    core.run(60)
+    before = core.market.record.copy()
+    none, small, large = (stress(core, move, 30.0) for move in (0.0, -0.02, -0.1))
+    assert 0.0 <= none < 0.01 < small < large < 2.0   # at rest a call now and then
+    assert (core.market.record == before).all() and core.step_index == 60
+
+
+def test_a_run_is_looked_at_when_its_crash_begins():
+    scenario = load_scenario("flash-crash", ["population.traders=80", "background.places=60", "steps=420"])
+    found = beginnings(scenario, [1, 2], Looking(begins=0.02, horizon_seconds=10.0))
+    # The script falls 8.3 % over 180 s from 300 s on: 2 % are reached within the first minute of that.
+    assert ((found.seconds > 300.0) & (found.seconds < 360.0)).all() and len(found.seconds) == 2
+    assert set(found.scores) == set(SCORE_NAMES) and set(found.outcomes) == set(LATER)
+    assert all(value > 0.0 for value in found.outcomes["forced_notional"])
+    assert rank_table(found).count("\n") == len(SCORE_NAMES)
+    assert len(beginnings(scenario, [1], Looking(begins=0.5)).seconds) == 0

@@ -1,5 +1,6 @@
 """Market: advances outside price, index, oracle, mark, volatility and funding rate, one call per step."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -132,14 +133,19 @@ class Market:
             self._read_schedule(step)
         return self.state
 
-    def hold(self) -> None:
+    def hold(self, move: float = 0.0) -> None:
         """Let the outside price and the schedule of shocks stand still from here on, until a state is restored.
 
-        What a state would do by itself, without knowledge of what is still to come from outside.
+        What a state would do by itself, or after one further move, without knowledge of what is still to come.
+
+        Parameters
+        ----------
+        move : float
+            [log price] That the outside price makes at the next step before it stands still.
         """
         self._held = self.step
         self._price = self.path.price.copy()
-        self._price[self._held + 1:] = self._price[self._held]
+        self._price[self._held + 1:] = self._price[self._held] * math.exp(move)
 
     def remark(self) -> None:
         """Recompute the mark from the current mid and last price; time, basis and volatility stand still."""
