@@ -11,15 +11,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spirals.scenarios.attribution import attribute_causes, attribute_run
-    from spirals.scenarios.loader import load_scenario
-    from spirals.scenarios.one_run import RunResult
-    from spirals.scenarios.one_run import run_scenario as run
-    from spirals.scenarios.scenario import Scenario
-    from spirals.scenarios.study import Study, load_study
-    from spirals.scenarios.study_sweep import SweepResult
-    from spirals.scenarios.study_sweep import sweep_study as sweep
-    from spirals.scenarios.tables import read_runs, table_digest
+    from spirals.scenarios.inputs.loader import load_scenario
+    from spirals.scenarios.inputs.scenario import Scenario
+    from spirals.scenarios.inputs.study import Study, load_study
+    from spirals.scenarios.results.tables import read_runs, table_digest
+    from spirals.scenarios.runs.attribution import attribute_causes, attribute_run
+    from spirals.scenarios.runs.one_run import RunResult
+    from spirals.scenarios.runs.one_run import run_scenario as run
+    from spirals.scenarios.runs.study_sweep import SweepResult
+    from spirals.scenarios.runs.study_sweep import sweep_study as sweep
 
 __all__ = [
     "RunResult", "Scenario", "Study", "SweepResult", "attribute_causes", "attribute_run", "load_scenario", "load_study",
@@ -27,18 +27,18 @@ __all__ = [
 ]
 
 _PLACES = {
-    "RunResult": ("one_run", "RunResult"),
-    "Scenario": ("scenario", "Scenario"),
-    "Study": ("study", "Study"),
-    "SweepResult": ("study_sweep", "SweepResult"),
-    "attribute_causes": ("attribution", "attribute_causes"),
-    "attribute_run": ("attribution", "attribute_run"),
-    "load_scenario": ("loader", "load_scenario"),
-    "load_study": ("study", "load_study"),
-    "read_runs": ("tables", "read_runs"),
-    "run": ("one_run", "run_scenario"),
-    "sweep": ("study_sweep", "sweep_study"),
-    "table_digest": ("tables", "table_digest"),
+    "RunResult": ("runs.one_run", "RunResult"),
+    "Scenario": ("inputs.scenario", "Scenario"),
+    "Study": ("inputs.study", "Study"),
+    "SweepResult": ("runs.study_sweep", "SweepResult"),
+    "attribute_causes": ("runs.attribution", "attribute_causes"),
+    "attribute_run": ("runs.attribution", "attribute_run"),
+    "load_scenario": ("inputs.loader", "load_scenario"),
+    "load_study": ("inputs.study", "load_study"),
+    "read_runs": ("results.tables", "read_runs"),
+    "run": ("runs.one_run", "run_scenario"),
+    "sweep": ("runs.study_sweep", "sweep_study"),
+    "table_digest": ("results.tables", "table_digest"),
 }
 
 

@@ -80,7 +80,7 @@ class ToyScenario(Part):
 
 
 TOY_SLOTS = {
-    "Study": {"Study": "spirals.scenarios.study"},
+    "Study": {"Study": "spirals.scenarios.inputs.study"},
     "Scenario": {"ToyScenario": "scenario_toys"},
     "ToyPolicy": {"Plain": "scenario_toys", "Wrap": "scenario_toys", "Lag": "scenario_toys"},
     "Fund": {"Fund": "scenario_toys"},
@@ -119,7 +119,7 @@ values = [1.0, {label = "deep", set = {fund = {type = "Fund", size = 9.0}, mode 
 
 def use_toy_catalogue() -> None:
     """Put the toy parts in the place of the real ones, for the rest of this process."""
-    from spirals.scenarios.parts import BASES, SLOTS
+    from spirals.scenarios.inputs.parts import BASES, SLOTS
 
     for table, content in ((SLOTS, TOY_SLOTS), (BASES, TOY_BASES)):
         table.clear()

@@ -9,17 +9,17 @@ import pandas as pd
 import pytest
 
 from spirals.scenarios import load_scenario, run, single_run
-from spirals.scenarios import stability as stability_module
-from spirals.scenarios.attribution import ATTRIBUTED, attribute_causes, attribute_run, check_causes, share_out
-from spirals.scenarios.attribution_columns import columns_of, interaction_column, level_column, reading_column
-from spirals.scenarios.attribution_effects import channel_readings, level_intervals, spiral_total, twin_pairing
-from spirals.scenarios.command import main
-from spirals.scenarios.command_support import channels_of
-from spirals.scenarios.loader import resolve_scenario
-from spirals.scenarios.one_run import run_cell
-from spirals.scenarios.report import write_report
-from spirals.scenarios.study import load_study
-from spirals.scenarios.study_sweep import sweep_study
+from spirals.scenarios.analysis.attribution_effects import channel_readings, level_intervals, spiral_total, twin_pairing
+from spirals.scenarios.command.entry import main
+from spirals.scenarios.feedback import stability as stability_module
+from spirals.scenarios.inputs.faults import channels_of
+from spirals.scenarios.inputs.loader import resolve_scenario
+from spirals.scenarios.inputs.study import load_study
+from spirals.scenarios.reports.write import write_report
+from spirals.scenarios.runs.attribution import ATTRIBUTED, attribute_causes, attribute_run, check_causes, share_out
+from spirals.scenarios.runs.attribution_columns import columns_of, interaction_column, level_column, reading_column
+from spirals.scenarios.runs.one_run import run_cell
+from spirals.scenarios.runs.study_sweep import sweep_study
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.attribution import attribute, sub_game
 

@@ -13,7 +13,7 @@ from l2_support import Tape
 from spirals.agents.background import MOST_TAKERS, BackgroundFlow
 from spirals.agents.population import Population
 from spirals.agents.positions_file import read_positions
-from spirals.scenarios.l2 import read_l2
+from spirals.scenarios.calibration.l2 import read_l2
 from spirals.simulation.errors import InputError
 from spirals.simulation.market.bars import load_bars
 from spirals.simulation.market.depth_file import read_depth_file

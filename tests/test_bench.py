@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from spirals.scenarios import bench
-from spirals.scenarios.bench import Row
+from spirals.scenarios.experiments import bench
+from spirals.scenarios.experiments.bench import Row
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from spirals.scenarios import fit_volatility
-from spirals.scenarios.market_experiments import return_facts
+from spirals.scenarios.calibration import fit_volatility
+from spirals.scenarios.calibration.market_experiments import return_facts
 from spirals.simulation.market.clustered_volatility import ClusteredVolatility
 from spirals.simulation.market.geometric_brownian import GeometricBrownian
 from spirals.simulation.market.outside_world import SECONDS_PER_YEAR
@@ -67,7 +67,7 @@ def test_the_law_is_the_same_at_every_step_length(seconds: float) -> None:
 
 def test_minute_returns_of_the_defaults_have_fat_tails_and_cluster_as_the_bands_ask() -> None:
     # 20 days, minutes. Kurtosis is dominated by single jumps, so its median over days is taken; the standard errors of
-    # the autocorrelations are .02. Bands: spirals.scenarios.market_moments, stated before.
+    # the autocorrelations are .02. Bands: spirals.scenarios.calibration.market_moments, stated before.
     facts = [return_facts(returns(ClusteredVolatility(), DAY // 60, 60.0, seed)) for seed in range(20)]
     assert 3.0 <= np.median([day["excess_kurtosis"] for day in facts]) <= 50.0
     assert 0.1 <= np.mean([day["absolute_acf_1"] for day in facts]) <= 0.45

@@ -12,9 +12,9 @@ import pytest
 import scenario_toys as toys
 
 from spirals.scenarios import __all__ as public
-from spirals.scenarios.command import main
-from spirals.scenarios.listing import KINDS
-from spirals.scenarios.parts import SLOTS
+from spirals.scenarios.command.entry import main
+from spirals.scenarios.command.listing import KINDS
+from spirals.scenarios.inputs.parts import SLOTS
 
 TOY = Path(__file__).with_name("toy_command.py")
 linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
@@ -133,7 +133,7 @@ def test_the_command_starts_in_a_process_of_its_own():
 
 def test_list_and_show_import_nothing_heavy():
     heavy = ("numba", "mesa", "pandas", "scipy", "pyarrow", "matplotlib")
-    code = ("import sys; from spirals.scenarios.command import main; main(['list']); main(['show', 'Floor']); "
+    code = ("import sys; from spirals.scenarios.command.entry import main; main(['list']); main(['show', 'Floor']); "
             f"print([name for name in {heavy} if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -203,8 +203,8 @@ def test_an_interrupt_says_what_is_kept(capsys, monkeypatch, toy_folder, verb, e
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spirals.scenarios.loader.resolve_scenario", interrupted)
-    monkeypatch.setattr("spirals.scenarios.study.load_study", interrupted)
+    monkeypatch.setattr("spirals.scenarios.inputs.loader.resolve_scenario", interrupted)
+    monkeypatch.setattr("spirals.scenarios.inputs.study.load_study", interrupted)
     status, out, errors = called(capsys, verb, "x")
     assert (status, out, errors) == (130, "", [f"spirals: interrupted; {expected}"])
 
@@ -213,8 +213,8 @@ def test_a_report_that_cannot_be_written_is_bad_input(capsys, monkeypatch, tmp_p
     def refused(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("spirals.scenarios.store.read_manifest", lambda _: {})
-    monkeypatch.setattr("spirals.scenarios.report.write_report", refused)
+    monkeypatch.setattr("spirals.scenarios.results.store.read_manifest", lambda _: {})
+    monkeypatch.setattr("spirals.scenarios.reports.write.write_report", refused)
     status, _, errors = called(capsys, "report", str(tmp_path))
     assert status == 2 and "cannot write the report (Permission denied); allowed: a writable folder" in errors[0]
 

@@ -1,11 +1,11 @@
 """What may not matter: the step, the round bound, the units. The full form, with ten times the accounts, is
-``python -m spirals.scenarios.convergence --full``."""
+``python -m spirals.scenarios.experiments.convergence --full``."""
 
 import dataclasses
 
 import pytest
 
-from spirals.scenarios.convergence import TOLERANCES, Comparison, changes, compare, outcomes_of
+from spirals.scenarios.experiments.convergence import TOLERANCES, Comparison, changes, compare, outcomes_of
 from spirals.simulation.engine import Engine
 
 SHORT = ["steps=600"]     # the crash of flash-crash lies between 300 and 480 s

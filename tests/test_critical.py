@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from spirals.scenarios.command import main
-from spirals.scenarios.critical import CriticalQuestion, critical_shock, wilson_interval
-from spirals.scenarios.lever_range import LeverRange, parse_range
+from spirals.scenarios.command.entry import main
+from spirals.scenarios.feedback.critical import CriticalQuestion, critical_shock, wilson_interval
+from spirals.scenarios.inputs.lever_range import LeverRange, parse_range
 from spirals.simulation.errors import InputError
 
 LEVER = LeverRange("shocks.0.size", -0.1, -0.3)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from spirals.scenarios import load_scenario, run
-from spirals.scenarios.command import main
-from spirals.scenarios.deconvolution import MATCHED, bars_from_path, deconvolve
+from spirals.scenarios.calibration.deconvolution import MATCHED, bars_from_path, deconvolve
+from spirals.scenarios.command.entry import main
 from spirals.simulation.errors import InputError
 from spirals.simulation.market.bars import Bars
 from spirals.simulation.market.frozen_path import GivenPath

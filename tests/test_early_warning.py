@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from spirals.scenarios import load_scenario
-from spirals.scenarios.early_warning import Looks, auc, roc, warning_quality
-from spirals.scenarios.early_warning_experiment import look_at_runs, warning_table
-from spirals.scenarios.early_warning_ranks import LATER, beginnings, rank_correlation, rank_table
-from spirals.scenarios.early_warning_scores import SCORE_NAMES, Looking, opened
-from spirals.scenarios.stress import stress
+from spirals.scenarios.feedback.early_warning import Looks, auc, roc, warning_quality
+from spirals.scenarios.feedback.early_warning_experiment import look_at_runs, warning_table
+from spirals.scenarios.feedback.early_warning_ranks import LATER, beginnings, rank_correlation, rank_table
+from spirals.scenarios.feedback.early_warning_scores import SCORE_NAMES, Looking, opened
+from spirals.scenarios.feedback.stress import stress
 from spirals.simulation.errors import InputError
 
 

@@ -9,13 +9,11 @@ import pytest
 
 from spirals.agents.model import SpiralModel
 from spirals.scenarios import load_scenario
-from spirals.scenarios.command import main
-from spirals.scenarios.deconvolution import bars_from_path
-from spirals.scenarios.event_facts import FACTS
-from spirals.scenarios.event_fit import BEHAVIOUR, FreeParameter, Score, fit_event, open_event
-from spirals.scenarios.event_fit_text import sections
-from spirals.scenarios.event_fit_verb import fit_document, write_fit_folder
-from spirals.scenarios.event_moments import (
+from spirals.scenarios.calibration.deconvolution import bars_from_path
+from spirals.scenarios.calibration.event_facts import FACTS
+from spirals.scenarios.calibration.event_fit import BEHAVIOUR, FreeParameter, Score, fit_event, open_event
+from spirals.scenarios.calibration.event_fit_text import sections
+from spirals.scenarios.calibration.event_moments import (
     FlowBars,
     bar_moments,
     jackknife_errors,
@@ -23,7 +21,9 @@ from spirals.scenarios.event_moments import (
     simulated_bars,
     windows,
 )
-from spirals.scenarios.identifiability import fitted_plane, identify, sensitivity, two_level_design
+from spirals.scenarios.calibration.identifiability import fitted_plane, identify, sensitivity, two_level_design
+from spirals.scenarios.command.entry import main
+from spirals.scenarios.command.event_fit_verb import fit_document, write_fit_folder
 from spirals.simulation.errors import InputError
 from spirals.simulation.market.frozen_path import GivenPath
 from spirals.simulation.market.geometric_brownian import GeometricBrownian

@@ -11,8 +11,8 @@ from measures_support import make_record
 
 from spirals.agents.model import SpiralModel
 from spirals.scenarios import load_scenario
-from spirals.scenarios.report_genealogy import genealogy_body
-from spirals.scenarios.report_tables import event_table
+from spirals.scenarios.reports.genealogy import genealogy_body
+from spirals.scenarios.results.run_tables import event_table
 from spirals.simulation.engine import TWINS
 from spirals.simulation.measures.genealogy import (
     EARLIER,

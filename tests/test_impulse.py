@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from spirals.scenarios import load_scenario
-from spirals.scenarios.command import main
-from spirals.scenarios.impulse import ProbeAt, _pooled, impulses
-from spirals.scenarios.probe import RESPONSES, Response
+from spirals.scenarios.command.entry import main
+from spirals.scenarios.feedback.impulse import ProbeAt, _pooled, impulses
+from spirals.scenarios.feedback.probe import RESPONSES, Response
 from spirals.simulation.measures.intervals import Interval
 
 SMALL = ["flash-crash", "-s", "population.traders=100", "-s", "steps=420"]

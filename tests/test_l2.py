@@ -9,11 +9,11 @@ import pytest
 from l2_support import Tape, steady
 
 from spirals.scenarios import load_scenario
-from spirals.scenarios.command import main
-from spirals.scenarios.fit_book import REFILL_LAGS, fit_book, market_orders, recovery_fit
-from spirals.scenarios.fit_book_output import depth_toml
-from spirals.scenarios.l2 import read_l2
-from spirals.scenarios.l2_book import DISTANCES_BP, replay
+from spirals.scenarios.calibration.fit_book import REFILL_LAGS, fit_book, market_orders, recovery_fit
+from spirals.scenarios.calibration.fit_book_output import depth_toml
+from spirals.scenarios.calibration.l2 import read_l2
+from spirals.scenarios.calibration.l2_book import DISTANCES_BP, replay
+from spirals.scenarios.command.entry import main
 from spirals.simulation.errors import InputError
 from spirals.simulation.market.data_files import resolve_data_file
 from spirals.simulation.market.depth import FittedDepth

@@ -1,4 +1,4 @@
-"""Laws of liquidation spirals through the real book, ledger and engine (derivations: spirals.scenarios.laws)."""
+"""Laws of liquidation spirals through the real book, ledger and engine (derived in scenarios/experiments/laws.py)."""
 
 import math
 
@@ -7,8 +7,8 @@ import pytest
 from markets import procyclical, run
 
 from spirals.agents.population import Population
-from spirals.scenarios.laws import cascade_sizes, fixed_point, gain, generalised_poisson, refill
-from spirals.scenarios.laws_family import refilled_ratios, standing_ratios
+from spirals.scenarios.experiments.laws import cascade_sizes, fixed_point, gain, generalised_poisson, refill
+from spirals.scenarios.experiments.laws_family import refilled_ratios, standing_ratios
 from spirals.simulation.market.price_feed import PriceFeed
 from spirals.simulation.market.volatility import VolatilityEstimator
 from spirals.simulation.measures.outcomes import outcomes

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import scenario_toys as toys
 
-from spirals.scenarios.loader import build_scenario, load_scenario, resolve_scenario
-from spirals.scenarios.parts import BASES, SLOTS
-from spirals.scenarios.schema import MISSING, Unknown, module_file, read_schema
-from spirals.scenarios.show import inputs_text
+from spirals.scenarios.command.show import inputs_text
+from spirals.scenarios.inputs.loader import build_scenario, load_scenario, resolve_scenario
+from spirals.scenarios.inputs.parts import BASES, SLOTS
+from spirals.scenarios.inputs.schema import MISSING, Unknown, module_file, read_schema
 from spirals.simulation.errors import InputError
 
 
@@ -118,7 +118,7 @@ def test_malformed_toml_tells_line_and_column(toy):
 
 
 def test_an_unknown_scenario_is_told_with_a_suggestion(toy, monkeypatch):
-    monkeypatch.setattr("spirals.scenarios.catalogue_index.CATALOGUE", toy)
+    monkeypatch.setattr("spirals.scenarios.inputs.catalogue_index.CATALOGUE", toy)
     written(toys.GOOD, "flash-crash.toml")
     with pytest.raises(InputError, match=r"did you mean 'flash-crash'\?"):
         load_scenario("flashcrash")
@@ -359,7 +359,8 @@ def test_class_names_are_unique_over_all_slots_and_every_class_fills_its_slot():
 
 
 def test_resolving_does_not_import_the_simulation(toy):
-    code = "import sys; from spirals.scenarios import loader, show, study, listing; print(sorted(sys.modules))"
+    code = ("import sys; from spirals.scenarios.command import listing, show; "
+            "from spirals.scenarios.inputs import loader, study; print(sorted(sys.modules))")
     text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     heavy = [name for name in ("numba", "pandas", "mesa", "pyarrow", "scipy") if f"'{name}'" in text]
     assert not heavy

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from spirals.scenarios import magnitudes
-from spirals.scenarios.magnitudes import QUICK_ROWS, ROWS, Row, agrees
-from spirals.scenarios.magnitudes_experiment import BOOKS, MARKETS, Cell, Laboratory, paired, ratio_less_one
+from spirals.scenarios.experiments import magnitudes
+from spirals.scenarios.experiments.magnitudes import QUICK_ROWS, ROWS, Row, agrees
+from spirals.scenarios.experiments.magnitudes_experiment import BOOKS, MARKETS, Cell, Laboratory, paired, ratio_less_one
 
 ROW = Row("a quantity", "pp", 4.0, 9.0, lambda laboratory: (0.0, 1.0))
 

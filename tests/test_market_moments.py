@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from spirals.scenarios import load_scenario, run
-from spirals.scenarios import market_moments as moments
-from spirals.scenarios.market_experiments import (
+from spirals.scenarios.calibration import market_moments as moments
+from spirals.scenarios.calibration.market_experiments import (
     REFILL_LAGS,
     Design,
     Market,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from spirals.scenarios import load_scenario, load_study, run
-from spirals.scenarios.catalogue_index import names
-from spirals.scenarios.normalisation import BEFORE, NORMALISATIONS, Before, compare, main, policies_for
-from spirals.scenarios.normalisation_data import event_volatility, past_of
+from spirals.scenarios.calibration.normalisation import BEFORE, NORMALISATIONS, Before, compare, main, policies_for
+from spirals.scenarios.calibration.normalisation_data import event_volatility, past_of
+from spirals.scenarios.inputs.catalogue_index import names
 from spirals.simulation.errors import InputError
 from spirals.simulation.margin import Floor, Static, UpdateInterval, VolatilityScaled, rate_history
 from spirals.simulation.margin.chain import procyclicality_of, scaled_chain

@@ -7,7 +7,7 @@ import pytest
 
 from spirals.agents.model import SpiralModel
 from spirals.scenarios import load_scenario
-from spirals.scenarios.attribution import attribute_run, check_channels, usable_channels
+from spirals.scenarios.runs.attribution import attribute_run, check_channels, usable_channels
 from spirals.simulation.engine import TWINS
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.outcomes import outcomes

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spirals.scenarios.policy_conditions import conditions, crash_bins, crash_points, path_fits
-from spirals.scenarios.policy_effects import (
+from spirals.scenarios.analysis.policy_conditions import conditions, crash_bins, crash_points, path_fits
+from spirals.scenarios.analysis.policy_effects import (
     cadence_effects,
     group_interval,
     pi_effects,
     policy_runs,
     static_effects,
 )
-from spirals.scenarios.reference import write_reference
-from spirals.scenarios.report import write_report, write_summary
+from spirals.scenarios.reports.reference import write_reference
+from spirals.scenarios.reports.write import write_report, write_summary
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.intervals import mean_interval
 

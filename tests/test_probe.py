@@ -5,8 +5,8 @@ import pytest
 
 from spirals.agents.model import SpiralModel
 from spirals.scenarios import load_scenario
-from spirals.scenarios.laws_book import OPENING_TICKS, LadderMarket, MarginByPrice, opened
-from spirals.scenarios.probe import Probe, _Probing, open_loop_gain, probe_state, series, stability_path
+from spirals.scenarios.experiments.laws_book import OPENING_TICKS, LadderMarket, MarginByPrice, opened
+from spirals.scenarios.feedback.probe import Probe, _Probing, open_loop_gain, probe_state, series, stability_path
 from spirals.simulation.errors import InputError
 from spirals.simulation.state import BUY, SELL
 

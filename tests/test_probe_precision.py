@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spirals.scenarios.probe_precision import main, precision
+from spirals.scenarios.feedback.probe_precision import main, precision
 
 
 def test_noise_of_forks_and_of_states_are_told_apart():

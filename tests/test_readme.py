@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spirals.scenarios.command import main
+from spirals.scenarios.command.entry import main
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from spirals.scenarios.effects import (
+from spirals.scenarios.analysis.effects import (
     cell_effects,
     cells,
     completed,

@@ -13,12 +13,11 @@ import pandas as pd
 import pytest
 from measures_support import liquidation_rows, make_record
 
-from spirals.scenarios.figures_run import thinned
-from spirals.scenarios.reference import write_reference
-from spirals.scenarios.report import write_report
-from spirals.scenarios.report_html import escape, table
-from spirals.scenarios.report_inputs import depth_models
-from spirals.scenarios.report_numbers import (
+from spirals.scenarios.inputs.study import load_study, study_cells
+from spirals.scenarios.reports.figures_run import thinned
+from spirals.scenarios.reports.html import escape, table
+from spirals.scenarios.reports.inputs import depth_models
+from spirals.scenarios.reports.numbers import (
     Scale,
     display_scale,
     format_interval,
@@ -27,8 +26,9 @@ from spirals.scenarios.report_numbers import (
     interval_column,
     short_name,
 )
-from spirals.scenarios.report_tables import read_run_tables, run_tables
-from spirals.scenarios.study import load_study, study_cells
+from spirals.scenarios.reports.reference import write_reference
+from spirals.scenarios.reports.write import write_report
+from spirals.scenarios.results.run_tables import read_run_tables, run_tables
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.intervals import Interval, mean_interval
 from spirals.simulation.measures.losses import CLASSES
@@ -341,7 +341,7 @@ def test_report_reads_files_alone_and_never_imports_what_they_name(tmp_path):
     trap = tmp_path / "no_such_file.py"
     trap.write_text("raise SystemExit('imported')")
     code = (
-        "import sys; from spirals.scenarios.report import write_report; write_report(sys.argv[1]);"
+        "import sys; from spirals.scenarios.reports.write import write_report; write_report(sys.argv[1]);"
         "assert not [m for m in sys.modules if m.startswith(('mesa', 'spirals.agents', 'no_such'))]"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)

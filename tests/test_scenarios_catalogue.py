@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from spirals.scenarios import load_scenario, load_study, run
-from spirals.scenarios.catalogue_index import CATALOGUE, PREFIXES, find_file, names
-from spirals.scenarios.loader import resolve_scenario
-from spirals.scenarios.show import inputs_text
-from spirals.scenarios.study import study_cells
+from spirals.scenarios.command.show import inputs_text
+from spirals.scenarios.inputs.catalogue_index import CATALOGUE, PREFIXES, find_file, names
+from spirals.scenarios.inputs.loader import resolve_scenario
+from spirals.scenarios.inputs.study import study_cells
 from spirals.simulation.errors import InputError
 from spirals.simulation.parameters import Part
 

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from measures_support import make_record
 
-from spirals.scenarios import single_run
-from spirals.scenarios.loader import Inputs
-from spirals.scenarios.one_run import run_scenario
-from spirals.scenarios.report import write_report
-from spirals.scenarios.tables import read_runs
+from spirals.scenarios.inputs.loader import Inputs
+from spirals.scenarios.reports.write import write_report
+from spirals.scenarios.results.tables import read_runs
+from spirals.scenarios.runs import single_run
+from spirals.scenarios.runs.one_run import run_scenario
 from spirals.simulation.engine import FORCED, Engine
 from spirals.simulation.errors import InputError
 

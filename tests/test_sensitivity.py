@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from scipy.stats import qmc
 
-from spirals.scenarios.design import Range, axes_of, design_points
-from spirals.scenarios.effects import study_layout
-from spirals.scenarios.problems import Problems
-from spirals.scenarios.report_sensitivity import pooled_over, ranking_figure, rankings_of
-from spirals.scenarios.report_study import study_page
-from spirals.scenarios.sensitivity import rank_inputs
-from spirals.scenarios.study import load_study, study_cells
+from spirals.scenarios.analysis.effects import study_layout
+from spirals.scenarios.analysis.sensitivity import rank_inputs
+from spirals.scenarios.inputs.design import Range, axes_of, design_points
+from spirals.scenarios.inputs.problems import Problems
+from spirals.scenarios.inputs.study import load_study, study_cells
+from spirals.scenarios.reports.sensitivity import pooled_over, ranking_figure, rankings_of
+from spirals.scenarios.reports.study import study_page
 
 
 def hypercube(n, names, seed=0):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from spirals.scenarios.splitting import ForkedParticles, adaptive_splitting, fixed_splitting, replicated
+from spirals.scenarios.feedback.splitting import ForkedParticles, adaptive_splitting, fixed_splitting, replicated
 from spirals.scenarios.validation.cascade_law import borel_tail
 from spirals.scenarios.validation.cascade_model import CascadeParticles, stream
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from spirals.scenarios import load_scenario
-from spirals.scenarios.command import main
-from spirals.scenarios.laws_book import OPENING_TICKS, LadderMarket, MarginByPrice, opened
-from spirals.scenarios.lever_range import LeverRange
-from spirals.scenarios.map_quantities import but_for_share, measured_but_for, quantity_of
-from spirals.scenarios.probe import Probe, Response, open_loop_gain
-from spirals.scenarios.stability_map import MapQuestion, side_of, stability_map
+from spirals.scenarios.command.entry import main
+from spirals.scenarios.experiments.laws_book import OPENING_TICKS, LadderMarket, MarginByPrice, opened
+from spirals.scenarios.feedback.map_quantities import but_for_share, measured_but_for, quantity_of
+from spirals.scenarios.feedback.probe import Probe, Response, open_loop_gain
+from spirals.scenarios.feedback.stability_map import MapQuestion, side_of, stability_map
+from spirals.scenarios.inputs.lever_range import LeverRange
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.intervals import Interval
 

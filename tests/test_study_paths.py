@@ -11,8 +11,8 @@ import pytest
 import scenario_toys as toys
 
 from spirals.scenarios import load_scenario, run
-from spirals.scenarios.study import load_study, study_cells
-from spirals.scenarios.study_sweep import sweep_study
+from spirals.scenarios.inputs.study import load_study, study_cells
+from spirals.scenarios.runs.study_sweep import sweep_study
 from spirals.simulation.errors import InputError
 
 STUDY = """

@@ -13,8 +13,8 @@ import pytest
 import scenario_toys as toys
 from toy_driver import OWNER, sweep_toys, toy_tasks
 
-from spirals.scenarios.store import RESULTS_SCHEMA, Store, read_manifest
-from spirals.scenarios.tables import read_runs, table_digest
+from spirals.scenarios.results.store import RESULTS_SCHEMA, Store, read_manifest
+from spirals.scenarios.results.tables import read_runs, table_digest
 from spirals.simulation.errors import InputError
 
 COUNT = 24

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import scenario_toys as toys
 
-from spirals.scenarios import identity
-from spirals.scenarios.design import Axis, Range, axes_of, design_points, replication_seed
-from spirals.scenarios.parts import BASES, SLOTS
-from spirals.scenarios.problems import Problems
-from spirals.scenarios.study import load_study, study_cells
-from spirals.scenarios.study_sweep import default_folder, study_tasks
+from spirals.scenarios.inputs.design import Axis, Range, axes_of, design_points, replication_seed
+from spirals.scenarios.inputs.parts import BASES, SLOTS
+from spirals.scenarios.inputs.problems import Problems
+from spirals.scenarios.inputs.study import load_study, study_cells
+from spirals.scenarios.results import identity
+from spirals.scenarios.runs.study_sweep import default_folder, study_tasks
 from spirals.simulation.errors import InputError
 
 
@@ -117,13 +117,13 @@ def test_the_identity_of_a_run_changes_with_inputs_code_and_files_but_not_with_t
     assert identities(["fund.file=data/copy.csv"])[:1] == with_file[:1] != first[:1]
     Path("fund.csv").write_text("1,3\n")
     assert identities(["fund.file=fund.csv"])[0] != with_file[0]
-    monkeypatch.setattr("spirals.scenarios.study_sweep.code_digest", lambda: "other code")
+    monkeypatch.setattr("spirals.scenarios.runs.study_sweep.code_digest", lambda: "other code")
     assert not set(identities()) & set(first)
 
 
 def test_the_digest_of_the_code_covers_simulation_agents_and_what_makes_runs():
     names = {path.relative_to(identity.PACKAGE_ROOT).as_posix() for path in identity.result_sources()}
-    assert {"simulation/kernel.py", "simulation/margin/static.py", "scenarios/one_run.py"} <= names
+    assert {"simulation/kernel.py", "simulation/margin/static.py", "scenarios/runs/one_run.py"} <= names
     assert not [name for name in names if "report" in name or "command" in name or name.startswith("tests")]
     assert len(identity.code_digest()) == 20
 

@@ -7,10 +7,10 @@ import pytest
 
 from spirals.agents.model import SpiralModel
 from spirals.scenarios import load_scenario
-from spirals.scenarios.command import main
-from spirals.scenarios.splitting import Replicated
-from spirals.scenarios.tail import Tail, TailQuestion, tail_probability
-from spirals.scenarios.tail_lives import Life, Worker
+from spirals.scenarios.command.entry import main
+from spirals.scenarios.feedback.splitting import Replicated
+from spirals.scenarios.feedback.tail import Tail, TailQuestion, tail_probability
+from spirals.scenarios.feedback.tail_lives import Life, Worker
 from spirals.simulation.copying import copy_into, fork
 from spirals.simulation.errors import InputError
 from spirals.simulation.market.clustered_volatility import ClusteredVolatility

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from spirals.scenarios.command import main
+from spirals.scenarios.command.entry import main
 from spirals.scenarios.validation import CASES, Case, Mechanism, Run, run_case, select_cases
 from spirals.scenarios.validation.mutations import mutate_case, mutation_table
 from spirals.scenarios.validation.output import as_json, case_figure, markdown, text_table

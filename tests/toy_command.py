@@ -7,7 +7,8 @@ import scenario_toys as toys
 
 def main():
     toys.use_toy_catalogue()
-    from spirals.scenarios import command, study_sweep
+    from spirals.scenarios.command import entry as command
+    from spirals.scenarios.runs import study_sweep
 
     study_sweep.CELL_FUNCTION = "scenario_toys:toy_cell"
     study_sweep.compile_first = lambda *_: None

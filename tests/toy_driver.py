@@ -6,9 +6,9 @@
 import sys
 from pathlib import Path
 
-from spirals.scenarios.store import Store
-from spirals.scenarios.tables import run_table, table_digest
-from spirals.scenarios.task_driver import Task, run_tasks
+from spirals.scenarios.results.store import Store
+from spirals.scenarios.results.tables import run_table, table_digest
+from spirals.scenarios.results.task_driver import Task, run_tasks
 
 OWNER = {"kind": "study", "name": "toy"}
 FUNCTION = "scenario_toys:toy_task"

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from spirals.scenarios.splitting import adaptive_splitting, fixed_splitting, replicated
+from spirals.scenarios.feedback.splitting import adaptive_splitting, fixed_splitting, replicated
 from spirals.scenarios.validation.cascade_law import borel_tail, generalised_poisson, refill_amplification
 from spirals.scenarios.validation.cascade_model import CascadeParticles, cascade_sizes, ramp_falls, stream
 from spirals.scenarios.validation.case import Case, Check, Line, Mechanism, Run

@@ -8,7 +8,7 @@ from spirals.scenarios.validation.case import Case, Check, Mechanism, Run
 from spirals.simulation.parameters import parameter
 
 if TYPE_CHECKING:
-    from spirals.scenarios.market_experiments import Design, Estimate, Market
+    from spirals.scenarios.calibration.market_experiments import Design, Estimate, Market
 
 __all__ = ["DefaultMarket"]
 
@@ -37,32 +37,32 @@ class DefaultMarket(Case):
 
     def quiet(self, run: Run) -> None:
         """Spread, depth and returns of quiet paths."""
-        from spirals.scenarios.market_experiments import calm_paths
+        from spirals.scenarios.calibration.market_experiments import calm_paths
 
         self._rows(run, calm_paths)
 
     def refill(self, run: Run) -> None:
         """How fast the book fills again."""
-        from spirals.scenarios.market_experiments import refill
+        from spirals.scenarios.calibration.market_experiments import refill
 
         self._rows(run, refill)
 
     def impact(self, run: Run) -> None:
         """Impact of metaorders."""
-        from spirals.scenarios.market_experiments import metaorders
+        from spirals.scenarios.calibration.market_experiments import metaorders
 
         self._rows(run, metaorders)
 
     def round_trips(self, run: Run) -> None:
         """What buying and selling back earns."""
-        from spirals.scenarios.market_experiments import round_trips
+        from spirals.scenarios.calibration.market_experiments import round_trips
 
         self._rows(run, round_trips)
 
     def _rows(self, run: Run, experiment: "Callable[[Market, Design], dict[str, Estimate]]") -> None:
         """Add a row for every moment of an experiment, in the band that was stated before it was fitted."""
-        from spirals.scenarios.market_experiments import Market
-        from spirals.scenarios.market_moments import FULL, MOMENTS, QUICK
+        from spirals.scenarios.calibration.market_experiments import Market
+        from spirals.scenarios.calibration.market_moments import FULL, MOMENTS, QUICK
 
         market = Market(changes=(f"background.order_share={self.noise * run.factor('noise')!r}",
                                  f"depth.exponent={self.exponent * run.factor('shape')!r}"))

@@ -90,7 +90,7 @@ def as_json(results: Sequence[CaseResult], full: bool, seed: int) -> dict[str, A
 
 def case_figure(result: CaseResult) -> "Figure":
     """Return the figure of a case: every row in its band, then the panels of the case."""
-    from spirals.scenarios.figures import axis_title, new_figure, style
+    from spirals.scenarios.reports.figures import axis_title, new_figure, style
 
     panels = result.panels
     rows = 1 + math.ceil(len(panels) / PANELS_PER_ROW)
@@ -113,7 +113,7 @@ def case_figure(result: CaseResult) -> "Figure":
 
 def _draw_rows(axes: "Axes", rows: Sequence[Row]) -> None:
     """Draw every measured value in units of its band: 0 is expected, -1 and 1 are the ends."""
-    from spirals.scenarios.figures import GREY, PALETTE, axis_title
+    from spirals.scenarios.reports.figures import GREY, PALETTE, axis_title
 
     for height, row in enumerate(reversed(rows)):
         half = [abs(end - row.expected) for end in (row.low, row.high) if math.isfinite(end)]
@@ -130,7 +130,7 @@ def _draw_rows(axes: "Axes", rows: Sequence[Row]) -> None:
 
 
 def _draw_panel(axes: "Axes", panel: Panel) -> None:
-    from spirals.scenarios.figures import GREY, MARKERS, PALETTE
+    from spirals.scenarios.reports.figures import GREY, MARKERS, PALETTE
 
     for number_of, line in enumerate(panel.lines):
         colour = PALETTE[number_of % len(PALETTE)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spirals.scenarios import laws
+from spirals.scenarios.experiments import laws
 from spirals.scenarios.validation.case import Case, Check, Line, Mechanism, Run
 from spirals.simulation.parameters import parameter
 
@@ -98,8 +98,8 @@ class RealBook(Case):
 
     def nulls(self, run: Run) -> None:
         """What forced flow cannot move, it does not move: exactly nothing where mark and volatility are outside."""
-        from spirals.scenarios.loader import load_scenario
-        from spirals.scenarios.one_run import run_scenario
+        from spirals.scenarios.inputs.loader import load_scenario
+        from spirals.scenarios.runs.one_run import run_scenario
 
         outside: Mapping[str, Any] = {"price_feed.mark": "index", "volatility.source": "index",
                                       "price_feed.index_feedback": 0.0, **SMALL}

@@ -6,8 +6,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spirals.scenarios.overrides import Override, parse_override
-from spirals.scenarios.problems import Problems, Where, suggestion
+from spirals.scenarios.inputs.overrides import Override, parse_override
+from spirals.scenarios.inputs.problems import Problems, Where, suggestion
 from spirals.scenarios.validation.case import Case
 from spirals.simulation.errors import InputError
 

@@ -23,7 +23,7 @@ log = logging.getLogger("spirals")
 def validate(options: argparse.Namespace) -> int:
     """Run validation cases, or mutations of them, and print what came out."""
     cases = select_cases(options.cases, options.set)
-    from spirals.scenarios.first_use import announced
+    from spirals.scenarios.results.first_use import announced
 
     with announced():
         return _mutations(options, cases) if options.mutations else _measurements(options, cases)
@@ -47,7 +47,7 @@ def _measurements(options: argparse.Namespace, cases: Sequence[Case]) -> int:
 
 
 def _mutations(options: argparse.Namespace, cases: Sequence[Case]) -> int:
-    from spirals.scenarios.store import write_whole
+    from spirals.scenarios.results.store import write_whole
     from spirals.scenarios.validation.mutations import mutate_case, mutation_json, mutation_table
 
     results = []
@@ -81,9 +81,9 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _write(folder: Path, results: Sequence[CaseResult], document: dict[str, Any], page: str) -> None:
-    from spirals.scenarios.command_support import plain
-    from spirals.scenarios.figures_deconvolution import figure_bytes
-    from spirals.scenarios.store import write_whole
+    from spirals.scenarios.inputs.faults import plain
+    from spirals.scenarios.reports.figures_deconvolution import figure_bytes
+    from spirals.scenarios.results.store import write_whole
     from spirals.scenarios.validation.output import case_figure
 
     for result in results:
@@ -95,6 +95,6 @@ def _write(folder: Path, results: Sequence[CaseResult], document: dict[str, Any]
 
 
 def _print_document(document: dict[str, Any]) -> None:
-    from spirals.scenarios.command_support import print_json
+    from spirals.scenarios.inputs.faults import print_json
 
     print_json(document)

@@ -2,7 +2,7 @@
 
 import sys
 
-from spirals.scenarios.command import main
+from spirals.scenarios.command.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -44,7 +44,7 @@ class ClusteredVolatility(OutsideWorld):
 
     Sources: two factors of volatility: Chernov, Gallant, Ghysels and Tauchen (2003), Journal of
     Econometrics 116, 225-257; Laplace jumps: Kou (2002), Management Science 48, 1086-1101. Defaults: fitted to the
-    five-minute bars of September 2025, :mod:`spirals.scenarios.fit_volatility`.
+    five-minute bars of September 2025, :mod:`spirals.scenarios.calibration.fit_volatility`.
 
     Attributes
     ----------

@@ -1,0 +1,1 @@
+"""Experiments on the model itself: laws, convergence, orders of magnitude, speed."""

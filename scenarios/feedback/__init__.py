@@ -1,0 +1,1 @@
+"""The strength of feedback: loop gain and impulse responses, critical shocks, tails, stability maps, early warning."""

@@ -1,0 +1,1 @@
+"""What is asked: scenarios and studies, from TOML files and overrides to checked objects."""

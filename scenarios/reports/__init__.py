@@ -1,0 +1,1 @@
+"""Reports: pages, tables and figures from the files of runs and studies."""
