@@ -147,3 +147,5 @@ def test_the_command_writes_tables_and_a_figure(tmp_path, capsys):
     levers = ["--x", "margin.pi=0:1", "--y", "population.long_leverage=3:40"]
     assert main(["map", "flash-crash", *levers, "--probe", "0.1", "--out", str(tmp_path)]) == 2
     assert "--probe without a probe" in capsys.readouterr().err
+    assert main(["map", "flash-crash", "--x", "margin.pi=0:1", "--y", "margin.pi=0:.5", "--out", str(tmp_path)]) == 2
+    assert "same lever in --x and --y" in capsys.readouterr().err

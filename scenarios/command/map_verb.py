@@ -30,6 +30,8 @@ def map_verb(options: argparse.Namespace) -> int:
     base = faults.attempt(load_scenario, options.scenario, options.set)
     x = faults.attempt(parse_range, "--x", options.x, options.scenario, options.set)
     y = faults.attempt(parse_range, "--y", options.y, options.scenario, options.set)
+    if x is not None and y is not None and x.path == y.path:
+        faults.lines.append(f"same lever in --x and --y; allowed: two levers; given: {x.path!r} twice")
     question = MapQuestion(options.quantity, faults.whole("--cells", options.cells, least=1) or 1,
                            faults.whole("--refinements", options.refinements, least=0, most=8) or 0)
     replications = faults.whole("--replications", options.replications, least=1) or 1
