@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spirals.scenarios import load_scenario, run, single_run
+from spirals.scenarios import load_scenario, run
 from spirals.scenarios.analysis.attribution_effects import channel_readings, level_intervals, spiral_total, twin_pairing
 from spirals.scenarios.command.entry import main
 from spirals.scenarios.feedback import stability as stability_module
@@ -16,6 +16,7 @@ from spirals.scenarios.inputs.faults import channels_of
 from spirals.scenarios.inputs.loader import resolve_scenario
 from spirals.scenarios.inputs.study import load_study
 from spirals.scenarios.reports.write import write_report
+from spirals.scenarios.runs import single_run
 from spirals.scenarios.runs.attribution import ATTRIBUTED, attribute_causes, attribute_run, check_causes, share_out
 from spirals.scenarios.runs.attribution_columns import columns_of, interaction_column, level_column, reading_column
 from spirals.scenarios.runs.one_run import run_cell
