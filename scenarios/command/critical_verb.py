@@ -3,15 +3,15 @@
 import argparse
 import dataclasses
 import io
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from spirals.scenarios.feedback.critical import Critical, CriticalQuestion, critical_shock, scenario_losses
-from spirals.scenarios.inputs.faults import Faults, plain, print_json
+from spirals.scenarios.inputs.faults import Faults
 from spirals.scenarios.inputs.lever_range import LeverRange, parse_range
 from spirals.scenarios.inputs.problems import suggestion
+from spirals.scenarios.results.documents import print_json, write_json
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.catalogue import MEASURES, unit_of
 from spirals.simulation.measures.intervals import Interval
@@ -114,5 +114,4 @@ def _write(folder: Path, document: dict[str, Any], found: Critical) -> None:
     write_whole(folder / "curve.svg", figure_bytes(figure))
     rendered(figure, picture)
     write_whole(folder / "curve.png", picture.getvalue())
-    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / "critical.json", f"{text}\n".encode())
+    write_json(folder / "critical.json", document)

@@ -16,7 +16,8 @@ from spirals.scenarios.calibration.deconvolution_grid import (
     solve_grid,
 )
 from spirals.scenarios.calibration.deconvolution_text import paragraph, table
-from spirals.scenarios.inputs.faults import Faults, plain, print_json
+from spirals.scenarios.inputs.faults import Faults
+from spirals.scenarios.results.documents import print_json, write_json
 
 __all__ = ["deconvolve"]
 
@@ -91,8 +92,7 @@ def write_folder(
         for found in here:
             name = f"{label}-{found.seed}" if several else label
             write_whole(folder / f"{name}.svg", figure_bytes(deconvolution_figure(found)))
-    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / "deconvolution.json", f"{text}\n".encode())
+    write_json(folder / "deconvolution.json", document)
 
 
 def _scenario_text(scenario: str, overrides: Sequence[str], folder: Path, label: str, price: str) -> str:

@@ -1,7 +1,6 @@
 """What ``spirals fit-event`` does: fit one event, predict another, print and keep the answer."""
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 from spirals.scenarios.calibration.deconvolution_grid import Cell, amplification_set, as_record, solve_grid
 from spirals.scenarios.calibration.event_fit import BEHAVIOUR, Event, EventFit, Scored, fit_event, open_event, predict
 from spirals.scenarios.calibration.event_fit_text import Section, as_plain_scores, markdown, plain, sections
-from spirals.scenarios.inputs import faults as command_support
-from spirals.scenarios.inputs.faults import Faults, print_json
+from spirals.scenarios.inputs.faults import Faults
+from spirals.scenarios.results.documents import print_json, write_json
 
 __all__ = ["QUICK", "fit_document", "fit_event_verb", "fitted_answer", "write_fit_folder"]
 
@@ -92,8 +91,7 @@ def write_fit_folder(
 
     stem = f"event-fit-{name}"
     write_whole(folder / f"{stem}.md", markdown(f"Event fit: {name}", command, parts).encode())
-    text = json.dumps(command_support.plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / f"{stem}.json", f"{text}\n".encode())
+    write_json(folder / f"{stem}.json", document)
     write_whole(folder / f"{stem}.svg", figure_bytes(moments_figure(document)))
 
 

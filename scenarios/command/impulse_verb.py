@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from spirals.scenarios.feedback.impulse import Impulse, ProbeAt, impulses
 from spirals.scenarios.feedback.probe import RESPONSES
-from spirals.scenarios.inputs.faults import Faults, plain, print_json
+from spirals.scenarios.inputs.faults import Faults
+from spirals.scenarios.results.documents import print_json, write_json
 
 __all__ = ["impulse_document", "impulse_text", "probe_verb"]
 
@@ -124,5 +124,4 @@ def _write(folder: Path, document: dict[str, Any], found: Sequence[Impulse]) -> 
             lines.append(",".join([repr(row["at_seconds"]), row["side"], *map(repr, values)]))
     write_whole(folder / "response.csv", ("\n".join(lines) + "\n").encode())
     write_whole(folder / "response.svg", figure_bytes(impulse_figure(found)))
-    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / "probe.json", f"{text}\n".encode())
+    write_json(folder / "probe.json", document)

@@ -3,14 +3,14 @@
 import argparse
 import dataclasses
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 from spirals.scenarios.feedback.map_quantities import BOUNDARIES, MapProbe, measured_but_for, measured_by_probe
 from spirals.scenarios.feedback.stability_map import LINES, MapQuestion, StabilityMap, side_of, stability_map
-from spirals.scenarios.inputs.faults import Faults, plain, print_json
+from spirals.scenarios.inputs.faults import Faults
 from spirals.scenarios.inputs.lever_range import LeverRange, parse_range
+from spirals.scenarios.results.documents import print_json, write_json
 
 __all__ = ["map_document", "map_text", "map_verb"]
 
@@ -140,5 +140,4 @@ def _write(folder: Path, document: dict[str, Any], found: StabilityMap) -> None:
     write_whole(folder / "map.svg", figure_bytes(figure))
     rendered(figure, picture)
     write_whole(folder / "map.png", picture.getvalue())
-    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / "map.json", f"{text}\n".encode())
+    write_json(folder / "map.json", document)

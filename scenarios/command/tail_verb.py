@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from spirals.scenarios.feedback.critical import wilson_interval
 from spirals.scenarios.feedback.tail import SCORES, Tail, TailQuestion, tail_of, tail_probability
 from spirals.scenarios.feedback.tail_population import Population, population
-from spirals.scenarios.inputs.faults import Faults, plain, print_json
+from spirals.scenarios.inputs.faults import Faults
+from spirals.scenarios.results.documents import print_json, write_json
 
 __all__ = ["tail_document", "tail_text", "tail_verb"]
 
@@ -42,10 +42,8 @@ def tail_verb(options: argparse.Namespace) -> int:
                  else _in_processes(options.scenario, options.set, scenario.steps, question, workers, told))
     document = tail_document(options.scenario, options.set, found)
     if options.out:
-        from spirals.scenarios.results.store import write_whole
 
-        text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-        write_whole(Path(options.out) / "tail.json", f"{text}\n".encode())
+        write_json(Path(options.out) / "tail.json", document)
     if options.json:
         print_json(document)
     else:

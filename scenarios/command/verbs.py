@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from spirals.scenarios.inputs.faults import Faults, channels_of, print_json
+from spirals.scenarios.inputs.faults import Faults, channels_of
+from spirals.scenarios.results.documents import print_json
 from spirals.simulation.errors import InputError
 
 __all__ = ["bench", "fit_book", "list_names", "report", "run", "show", "sweep"]

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from spirals.scenarios.feedback.probe import Probe, stability_path
-from spirals.scenarios.inputs.faults import plain
+from spirals.scenarios.results.documents import plain
 
 if TYPE_CHECKING:
     from spirals.scenarios.inputs.scenario import Scenario

@@ -1,14 +1,11 @@
-"""What the verbs of the command share: collecting the faults of several inputs, and JSON on stdout."""
+"""Collects the faults of several inputs of a command, so that all of them are told at once."""
 
-import json
 import math
-import sys
-from collections.abc import Mapping
 from typing import Any
 
 from spirals.simulation.errors import InputError
 
-__all__ = ["Faults", "channels_of", "plain", "print_json"]
+__all__ = ["Faults", "channels_of"]
 
 
 class Faults:
@@ -68,18 +65,3 @@ def channels_of(text: str | None, twins: bool) -> tuple[tuple[str, ...] | None, 
     groups = tuple(tuple(name.strip() for name in group.split("+")) for group in text.split(","))
     channels = tuple(name for group in groups for name in group)
     return channels, groups if "+" in text else ()
-
-
-def print_json(value: Any) -> None:
-    """Print one JSON document on stdout."""
-    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
-    print()
-
-
-def plain(value: Any) -> Any:
-    """Return `value` with NaN and infinities as null, which is all that JSON can say."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

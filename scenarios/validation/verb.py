@@ -1,7 +1,6 @@
 """What ``spirals validate`` does: 0 when every row passes, 1 when one fails, 2 for bad input."""
 
 import argparse
-import json
 import logging
 import shlex
 from collections.abc import Sequence
@@ -81,8 +80,8 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _write(folder: Path, results: Sequence[CaseResult], document: dict[str, Any], page: str) -> None:
-    from spirals.scenarios.inputs.faults import plain
     from spirals.scenarios.reports.figures_deconvolution import figure_bytes
+    from spirals.scenarios.results.documents import write_json
     from spirals.scenarios.results.store import write_whole
     from spirals.scenarios.validation.output import case_figure
 
@@ -90,11 +89,10 @@ def _write(folder: Path, results: Sequence[CaseResult], document: dict[str, Any]
         write_whole(folder / f"{result.case.name}.svg", figure_bytes(case_figure(result)))
     write_whole(folder / "validation.md", f"{page.rstrip()}\n".encode())
     lasting = {key: value for key, value in document.items() if key != "seconds"}   # the same file every time
-    text = json.dumps(plain(lasting), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / "validation.json", f"{text}\n".encode())
+    write_json(folder / "validation.json", lasting)
 
 
 def _print_document(document: dict[str, Any]) -> None:
-    from spirals.scenarios.inputs.faults import print_json
+    from spirals.scenarios.results.documents import print_json
 
     print_json(document)
