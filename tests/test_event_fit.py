@@ -171,13 +171,14 @@ def fit(planted):
     # The range of a bar is left out: prices here are those of the mark, which the path is solved for.
     event = dataclasses.replace(planted, moments=tuple(
         moment for moment in planted.moments if moment.name != "bar_range"))
-    return fit_event(event, (RATE, BIAS), seeds=(0, 1), iterations=2, thin=True)
+    return fit_event(event, (RATE, BIAS), seeds=(0, 1), iterations=3, thin=True)
 
 
 def test_planted_behaviour_is_recovered_within_its_stated_error(fit):
     assert fit.identification.identified[0] == "order rate"
     error = abs(RATE.unit(fit.estimate[0]) - RATE.unit(TRUE_RATE))
-    # One planted event, hence three standard errors: this one is 2.1 off, seeds 6 and 7 are .4 and 1.3.
+    # One planted event, hence three standard errors. This one is 1.7 below the truth, seeds 6 and 7 are 1.2 and 2.7
+    # below: the rate comes out low, by about what the stated error allows. Two iterations do not reach the minimum.
     assert error < 3.0 * fit.identification.errors[0] and error < 0.15
     assert fit.objective[-1] < 0.5 * fit.objective[0]
     assert sum(fit.after.missed_bars) == 0

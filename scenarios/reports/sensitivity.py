@@ -36,7 +36,7 @@ def pooled_over(runs: pd.DataFrame, sampled: Sequence[str], rest: Sequence[str])
     columns = {name: "mean" if pd.api.types.is_float_dtype(done[name]) else "first" for name in done
                if name not in (*sampled, *rest, "replication")}
     done = done.copy()   # in one piece: the table of runs has hundreds of columns
-    return done.groupby([*rest, "replication"], sort=False, dropna=False).agg(columns).reset_index()
+    return done.groupby([*rest, "replication"], sort=False, dropna=False).agg(columns).copy().reset_index()
 
 
 def sampled_levels(column: pd.Series) -> list[str]:
@@ -135,7 +135,7 @@ def _findings(rankings: Mapping[str, Ranking]) -> str:
         above = [one for one in ranking.factors if one.above_noise]
         first = ", ".join(f"{one.name} ({100 * one.share:.0f} %)" for one in above[:3])
         rest = f"{len(ranking.factors) - len(above)} of {len(ranking.factors)} inputs are {NOISE}"
-        noise = "" if math.isnan(ranking.seed_noise) else f", seeds alone {100 * ranking.seed_noise:.0f} %"
+        noise = "" if math.isnan(ranking.seed_noise) else f", seeds alone {100 * min(ranking.seed_noise, 1.0):.0f} %"
         lines.append(f"{title[0].upper() + title[1:]}: {first or 'no input stands out'}; {rest}{noise}; interactions "
                      f"and what classes miss {100 * max(ranking.unexplained, 0.0):.0f} %.")
     return "".join(paragraph(line) for line in lines)
