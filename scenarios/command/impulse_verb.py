@@ -1,18 +1,17 @@
 """What ``spirals probe`` does: loop gain and impulse responses at moments of a scenario."""
 
 import argparse
-import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spirals.scenarios.feedback.impulse import Impulse, ProbeAt, impulses
+from spirals.scenarios.feedback.impulse import Impulse, ProbeAt, impulse_document, impulses
 from spirals.scenarios.feedback.probe import RESPONSES
 from spirals.scenarios.inputs.faults import Faults
 from spirals.scenarios.results.documents import print_json, write_json
 
-__all__ = ["impulse_document", "impulse_text", "probe_verb"]
+__all__ = ["impulse_text", "probe_verb"]
 
 LARGEST = 1.0   # [fraction of the opening open interest] of a probe
 
@@ -66,25 +65,6 @@ def _problems(share: float, seconds: float, horizon: float, moments: Sequence[fl
         found.append(f"bad number in --over; allowed: at most --horizon ({horizon:g} s); given: {seconds:g}")
     return found + [f"bad number in --at; allowed: at least 0, below {end:g} s (the end of the scenario); given: {at:g}"
                     for at in moments if not 0.0 <= at < end]
-
-
-def impulse_document(
-    scenario: str, overrides: Sequence[str], probe: ProbeAt, found: Sequence[Impulse]
-) -> dict[str, Any]:
-    """Return everything as plain data."""
-    rows = []
-    for one in found:
-        gains: dict[str, float] = {}
-        for name, interval in (("opened", one.opened), ("closed", one.closed)):
-            gains |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
-        rows.append({
-            "side": one.side, "at_seconds": one.at_seconds, "size": one.size, **gains,
-            "stability_margin": 1.0 - one.opened.estimate, "seconds": one.seconds.tolist(),
-            **{name: one.mean[name].tolist() for name in RESPONSES},
-            **{f"{name}_error": one.error[name].tolist() for name in RESPONSES},
-        })
-    return {"scenario": scenario, "overrides": list(overrides), **dataclasses.asdict(probe), "units": RESPONSES,
-            "responses": rows}
 
 
 def impulse_text(document: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from spirals.simulation.measures.intervals import Interval, fieller_interval, me
 if TYPE_CHECKING:
     from spirals.scenarios.inputs.scenario import Scenario
 
-__all__ = ["SIDES", "Impulse", "ProbeAt", "impulses"]
+__all__ = ["SIDES", "Impulse", "ProbeAt", "impulse_document", "impulses"]
 
 SIDES = {"sell": SELL, "buy": BUY}
 
@@ -135,3 +135,22 @@ def _pooled(side: str, at_seconds: float, found: list[tuple[float, Response]]) -
         {name: paths.std(axis=0, ddof=1) / np.sqrt(len(paths)) for name, paths in stacked.items()},
         mean_interval(np.array([one.opened.estimate for one in responses])),
         fieller_interval(forced, sizes + forced))
+
+
+def impulse_document(
+    scenario: str, overrides: Sequence[str], probe: ProbeAt, found: Sequence[Impulse]
+) -> dict[str, Any]:
+    """Return everything as plain data."""
+    rows = []
+    for one in found:
+        gains: dict[str, float] = {}
+        for name, interval in (("opened", one.opened), ("closed", one.closed)):
+            gains |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        rows.append({
+            "side": one.side, "at_seconds": one.at_seconds, "size": one.size, **gains,
+            "stability_margin": 1.0 - one.opened.estimate, "seconds": one.seconds.tolist(),
+            **{name: one.mean[name].tolist() for name in RESPONSES},
+            **{f"{name}_error": one.error[name].tolist() for name in RESPONSES},
+        })
+    return {"scenario": scenario, "overrides": list(overrides), **dataclasses.asdict(probe), "units": RESPONSES,
+            "responses": rows}

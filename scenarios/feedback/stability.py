@@ -62,8 +62,7 @@ def _impulse(scenario: "Scenario", seed: int, rows: list[dict[str, Any]]) -> dic
     told = [row for row in rows if row["margin"] is not None]
     if not told:
         return {}
-    from spirals.scenarios.command.impulse_verb import impulse_document
-    from spirals.scenarios.feedback.impulse import ProbeAt, impulses
+    from spirals.scenarios.feedback.impulse import ProbeAt, impulse_document, impulses
 
     probe = ProbeAt(branches=BRANCHES)
     moments = sorted({told[0]["seconds"], min(told, key=lambda row: float(row["margin"]))["seconds"]})
