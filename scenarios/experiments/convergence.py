@@ -134,13 +134,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="outcomes under changes that may not matter")
     parser.add_argument("scenarios", nargs="*", default=SCENARIOS)
     parser.add_argument("--full", action="store_true", help="24 seeds instead of 6, and 10 times the accounts")
+    parser.add_argument("--seeds", type=int, help="seeds, at least 2 (default 6, full 24)")
+    parser.add_argument("--only", metavar="CHANGE", help="one change by its name in the table")
     parser.add_argument("--override", action="append", default=[], metavar="PATH=VALUE")
     options = parser.parse_args()
-    seeds = range(1, 25 if options.full else 7)
+    count = options.seeds if options.seeds is not None else 24 if options.full else 6
+    if count < 2:
+        parser.error(f"--seeds must be at least 2, was {count}")
+    seeds = range(1, count + 1)
     for name in options.scenarios:
+        known = changes(name, options.override)
+        if options.only is not None and options.only not in known:
+            parser.error(f"--only must be one of {', '.join(known)}, was {options.only!r}")
         base, rows = outcomes_of(name, options.override, seeds), []
-        for change, overrides in changes(name, options.override).items():
-            if options.full or change != "accounts x 10":
+        for change, overrides in known.items():
+            if change == options.only or (options.only is None and (options.full or change != "accounts x 10")):
                 rows += compare(change, base, outcomes_of(name, [*options.override, *overrides], seeds))
         print(f"{name}, {len(seeds)} seeds, twin T1")
         print(text(rows), flush=True)

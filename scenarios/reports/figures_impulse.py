@@ -19,7 +19,8 @@ TALLEST = 2.0   # of the panel of depth: where a book was nearly empty without t
 ROUNDING = 1e-12   # a difference of rounding is none
 COLOURS = {"sell": BLUE, "buy": VERMILION}
 PANELS = (("mark", "Mark", "bp"), ("initial_rate", "Initial rate", "bp of notional"),
-          ("depth", "Depth within 1 %", "× that without, cut at 2"), ("forced", "Forced orders", "per unit of the probe"))
+          ("depth", "Depth within 1 %", "× that without, cut at 2"),
+          ("forced", "Forced orders", "per unit of the probe"))
 
 
 def impulse_figure(found: Sequence[Impulse]) -> "Figure":
