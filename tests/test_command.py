@@ -213,7 +213,7 @@ def test_a_report_that_cannot_be_written_is_bad_input(capsys, monkeypatch, tmp_p
     def refused(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("spirals.scenarios.results.store.read_manifest", lambda _: {})
+    monkeypatch.setattr("spirals.scenarios.results.store.read_manifest", lambda _: {"kind": "study"})
     monkeypatch.setattr("spirals.scenarios.reports.write.write_report", refused)
     status, _, errors = called(capsys, "report", str(tmp_path))
     assert status == 2 and "cannot write the report (Permission denied); allowed: a writable folder" in errors[0]

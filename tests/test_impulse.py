@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from spirals.scenarios import load_scenario
 from spirals.scenarios.command.entry import main
 from spirals.scenarios.feedback.impulse import ProbeAt, _pooled, impulses
 from spirals.scenarios.feedback.probe import RESPONSES, Response
+from spirals.scenarios.inputs.loader import resolve_scenario
 from spirals.simulation.measures.intervals import Interval
 
 SMALL = ["flash-crash", "-s", "population.traders=100", "-s", "steps=420"]
@@ -37,8 +37,8 @@ def test_of_one_seed_errors_and_intervals_are_those_of_its_forks():
 
 
 def test_a_sale_lowers_the_mark_a_purchase_raises_it_and_in_calm_nothing_is_set_off():
-    scenario = load_scenario("calm", ["population.traders=100", "steps=200"])
-    sell, buy = impulses(scenario, ProbeAt(horizon_seconds=15.0), [100.0], [1, 2])
+    inputs = resolve_scenario("calm", ["population.traders=100", "steps=200"])
+    sell, buy = impulses(inputs, ProbeAt(horizon_seconds=15.0), [100.0], [1, 2])
     assert (sell.side, buy.side) == ("sell", "buy") and sell.seconds.tolist() == list(range(1, 16))
     # the probe is as large as the whole depth within 1 %: the second in which it ends moves the mark by basis points
     assert sell.mean["mark"][4] < -5e-5 < 5e-5 < buy.mean["mark"][4]
@@ -47,11 +47,11 @@ def test_a_sale_lowers_the_mark_a_purchase_raises_it_and_in_calm_nothing_is_set_
 
 
 def test_several_moments_of_one_run_are_those_of_runs_probed_once():
-    scenario = load_scenario("flash-crash", ["population.traders=100", "steps=420"])
+    inputs = resolve_scenario("flash-crash", ["population.traders=100", "steps=420"])
     probe = ProbeAt(horizon_seconds=20.0)
-    both = impulses(scenario, probe, [310.0, 350.0], [1], ["sell"])
+    both = impulses(inputs, probe, [310.0, 350.0], [1], ["sell"])
     for one in both:
-        (alone,) = impulses(scenario, probe, [one.at_seconds], [1], ["sell"])
+        (alone,) = impulses(inputs, probe, [one.at_seconds], [1], ["sell"])
         assert alone.mean["mark"].tolist() == one.mean["mark"].tolist() and alone.opened == one.opened
 
 

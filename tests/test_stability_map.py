@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 
-from spirals.scenarios import load_scenario
 from spirals.scenarios.command.entry import main
 from spirals.scenarios.experiments.laws_book import OPENING_TICKS, LadderMarket, MarginByPrice, opened
 from spirals.scenarios.feedback.map_quantities import but_for_share, measured_but_for, quantity_of
 from spirals.scenarios.feedback.probe import Probe, Response, open_loop_gain
 from spirals.scenarios.feedback.stability_map import MapQuestion, side_of, stability_map
 from spirals.scenarios.inputs.lever_range import LeverRange
+from spirals.scenarios.inputs.loader import resolve_scenario
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.intervals import Interval
 
@@ -105,7 +105,7 @@ def test_the_but_for_share_is_a_ratio_of_means_with_pairs_kept():
 
 def test_the_but_for_share_of_a_crash_is_larger_in_a_thinner_book():
     def build(x, y):
-        return load_scenario("flash-crash", ["steps=600", "margin.pi=1", "population.traders=200",
+        return resolve_scenario("flash-crash", ["steps=600", "margin.pi=1", "population.traders=200",
                                              f"depth.share_of_open_interest={0.03 if x == 0.0 else 0.005}"])
 
     measured = measured_but_for(build, [1, 2, 3])
@@ -138,7 +138,8 @@ def test_the_command_writes_tables_and_a_figure(tmp_path, capsys):
     assert main([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found["points"]) >= 4 and found["probe"]["at_seconds"] == 360.0
-    assert {path.name for path in tmp_path.iterdir()} == {"map.csv", "boundary.csv", "map.svg", "map.png", "map.json"}
+    assert {path.name for path in tmp_path.glob("map.*")} == {"map.csv", "map.svg", "map.png", "map.json"}
+    assert (tmp_path / "boundary.csv").is_file()
     assert (found["x_unit"], found["y_unit"]) == ("", "x")
     wrong = ["--quantity", "gain", "--x", "q=0:1", "--y", "margin.pi", "--cells", "0", "--at", "x"]
     assert main(["map", "flash-crash", *wrong, "--out", str(tmp_path)]) == 2

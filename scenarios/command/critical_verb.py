@@ -12,6 +12,7 @@ from spirals.scenarios.inputs.faults import Faults
 from spirals.scenarios.inputs.lever_range import LeverRange, parse_range
 from spirals.scenarios.inputs.problems import suggestion
 from spirals.scenarios.results.documents import print_json, write_json
+from spirals.scenarios.results.workers import available_cores
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.catalogue import MEASURES, unit_of
 from spirals.simulation.measures.intervals import Interval
@@ -21,29 +22,35 @@ __all__ = ["critical_document", "critical_text", "critical_verb"]
 
 def critical_verb(options: argparse.Namespace) -> int:
     """Scan, bisect and print; 2 when the critical shock lies outside the range."""
+    from spirals.scenarios.inputs.loader import resolve_scenario
     from spirals.scenarios.inputs.overrides import check_overrides
-    from spirals.scenarios.results.first_use import announced
     from spirals.scenarios.results.progress import progress_bar
+    from spirals.scenarios.runs.parts import Question, kept_parts
 
     faults = Faults()
     faults.attempt(check_overrides, options.set)
+    base = faults.attempt(resolve_scenario, options.scenario, options.set, allow_code=True)
     lever = faults.attempt(parse_range, "--shock", options.shock, options.scenario, options.set)
     faults.attempt(check_measure, "--loss", options.loss)
     replications = faults.whole("--replications", options.replications, least=4) or 4
     seed = faults.whole("--seed", options.seed, least=0) or 0
+    workers = faults.whole("--workers", options.workers, least=1, most=256) or available_cores()
     question = CriticalQuestion(faults.real("--tolerance", options.tolerance),
                                 faults.real("--probability", options.probability),
                                 faults.whole("--points", options.points, least=3) or 3)
     faults.lines += [] if faults.lines else question.problems()
     faults.raise_if_any()
-    with announced(), progress_bar(question.points * replications, 0, "run", not options.quiet) as told:
+    asked = {"shock": options.shock, "loss": options.loss, "tolerance": question.tolerance,
+             "probability": question.probability, "seed": seed}
+    with (progress_bar(question.points * replications, 0, "run", not options.quiet) as told,
+          kept_parts(options.out, Question("critical", base, asked), workers=workers, told=told) as parts):
         losses = scenario_losses(options.scenario, lever, options.loss, overrides=tuple(options.set),
-                                 replications=replications, seed=seed, told=told)
+                                 replications=replications, seed=seed, parts=parts)
         found = critical_shock(lever, losses, question)
-    document = critical_document(options.scenario, options.set, lever, options.loss, question, found)
-    document |= {"replications": replications, "seed": seed, "runs": found.evaluations * replications}
-    if options.out:
-        _write(Path(options.out), document, found)
+        document = critical_document(options.scenario, options.set, lever, options.loss, question, found)
+        document |= {"replications": replications, "seed": seed, "runs": found.evaluations * replications}
+        if options.out:
+            _write(Path(options.out), document, found)
     if options.json:
         print_json(document)
         return 0

@@ -20,7 +20,6 @@ from spirals.simulation.errors import InputError
 __all__ = ["main"]
 
 DONE, RUN_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-INTERRUPTS = {verbs.run: "; nothing of an unfinished run is kept", verbs.sweep: "; everything finished is kept"}
 log = logging.getLogger("spirals")
 
 
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"spirals: {' '.join(line.split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(f"spirals: interrupted{'' if options is None else INTERRUPTS.get(options.verb, '')}", file=sys.stderr)
+        print(f"spirals: interrupted{getattr(options, 'interrupted', '')}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has left; keep the interpreter from complaining at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,14 +90,14 @@ def _parser() -> argparse.ArgumentParser:
                       "scenario has them); a+b,c: groups for Owen values; none: no attribution")
     verb.add_argument("--causes", action="store_true", help="attribute by cause of forced flow as well")
     verb.add_argument("--out", metavar="DIR", help="folder for outcomes, steps and events")
-    verb.set_defaults(verb=verbs.run)
+    verb.set_defaults(verb=verbs.run, interrupted="; nothing of an unfinished run is kept")
 
     verb = add("sweep", parents=[common, json, change], help="run a study; continues where it was stopped")
     verb.add_argument("study", metavar="STUDY", help="name of the catalogue, or a TOML file")
     verb.add_argument("--workers", metavar="N", help="number of processes (default: the cores of this machine)")
     verb.add_argument("--replications", metavar="N", help="runs per point instead of the study's")
     verb.add_argument("--out", metavar="DIR", help="results folder (default: results/NAME)")
-    verb.set_defaults(verb=verbs.sweep)
+    verb.set_defaults(verb=verbs.sweep, interrupted="; everything finished is kept")
 
     verb = add("report", parents=[common], help="write the HTML report of a results folder, or of several studies")
     verb.add_argument("folder", metavar="DIR", nargs="+", help="several: one summary over studies of policies")

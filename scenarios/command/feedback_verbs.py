@@ -5,6 +5,8 @@ from typing import Any
 
 __all__ = ["add_feedback_verbs"]
 
+KEPT = "; with --out everything finished is kept, and asked again it goes on"
+
 
 def add_feedback_verbs(add: Any, parents: list[argparse.ArgumentParser]) -> None:
     """Register the verbs.
@@ -36,8 +38,9 @@ def _add_probe(add: Any, parents: list[argparse.ArgumentParser]) -> None:
     verb.add_argument("--branches", metavar="N", default="2", help="pairs of forks per state (default 2)")
     verb.add_argument("--replications", metavar="N", default="8", help="seeds (default 8)")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
+    verb.add_argument("--workers", metavar="N", help="processes; the answer is the same (default: the cores)")
     verb.add_argument("--out", metavar="DIR", help="folder for response.csv, response.svg, probe.json")
-    verb.set_defaults(verb=_probe)
+    verb.set_defaults(verb=_probe, interrupted=KEPT)
 
 
 def _add_critical(add: Any, parents: list[argparse.ArgumentParser]) -> None:
@@ -52,8 +55,9 @@ def _add_critical(add: Any, parents: list[argparse.ArgumentParser]) -> None:
     verb.add_argument("--points", metavar="N", default="9", help="shocks of the first scan (default 9)")
     verb.add_argument("--replications", metavar="N", default="20", help="seeds per shock (default 20)")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
+    verb.add_argument("--workers", metavar="N", help="processes; the answer is the same (default: the cores)")
     verb.add_argument("--out", metavar="DIR", help="folder for curve.csv, curve.svg, curve.png, critical.json")
-    verb.set_defaults(verb=_critical)
+    verb.set_defaults(verb=_critical, interrupted=KEPT)
 
 
 def _add_tail(add: Any, parents: list[argparse.ArgumentParser]) -> None:
@@ -70,9 +74,10 @@ def _add_tail(add: Any, parents: list[argparse.ArgumentParser]) -> None:
                       help="populations; they give the interval (default 10)")
     verb.add_argument("--every", metavar="SECONDS", default="10", help="between two looks at the score (default 10)")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
-    verb.add_argument("--workers", metavar="N", default="1", help="processes; the answer is the same (default 1)")
+    verb.add_argument("--workers", metavar="N", default="1",
+                      help="processes; the answer is the same (default 1: each holds a population, 12 MB a run)")
     verb.add_argument("--out", metavar="DIR", help="folder for tail.json")
-    verb.set_defaults(verb=_tail)
+    verb.set_defaults(verb=_tail, interrupted=KEPT)
 
 
 def _add_map(add: Any, parents: list[argparse.ArgumentParser]) -> None:
@@ -91,9 +96,10 @@ def _add_map(add: Any, parents: list[argparse.ArgumentParser]) -> None:
     verb.add_argument("--horizon", metavar="SECONDS", help="of the response (default 60)")
     verb.add_argument("--replications", metavar="N", default="8", help="seeds per point (default 8)")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
+    verb.add_argument("--workers", metavar="N", help="processes; the answer is the same (default: the cores)")
     verb.add_argument("--out", metavar="DIR", required=True,
                       help="folder for map.csv, boundary.csv, map.json, map.svg, map.png")
-    verb.set_defaults(verb=_map)
+    verb.set_defaults(verb=_map, interrupted=KEPT)
 
 
 def _probe(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """What ``spirals probe`` does: loop gain and impulse responses at moments of a scenario."""
 
 import argparse
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from spirals.scenarios.feedback.impulse import Impulse, ProbeAt, impulse_documen
 from spirals.scenarios.feedback.probe import RESPONSES
 from spirals.scenarios.inputs.faults import Faults
 from spirals.scenarios.results.documents import print_json, write_json
+from spirals.scenarios.results.workers import available_cores
 
 __all__ = ["impulse_text", "probe_verb"]
 
@@ -19,20 +21,22 @@ LARGEST = 1.0   # [fraction of the opening open interest] of a probe
 def probe_verb(options: argparse.Namespace) -> int:
     """Probe and print."""
     from spirals.scenarios.inputs.design import replication_seed
-    from spirals.scenarios.inputs.loader import load_scenario
+    from spirals.scenarios.inputs.loader import build_scenario, resolve_scenario
     from spirals.scenarios.inputs.overrides import check_overrides
-    from spirals.scenarios.results.first_use import announced
     from spirals.scenarios.results.progress import progress_bar
+    from spirals.scenarios.runs.parts import Question, kept_parts
 
     faults = Faults()
     faults.attempt(check_overrides, options.set)
-    scenario = faults.attempt(load_scenario, options.scenario, options.set)
+    inputs = faults.attempt(resolve_scenario, options.scenario, options.set, allow_code=True)
     share, seconds, horizon = (faults.real(f"--{name}", getattr(options, name)) for name in ("size", "over", "horizon"))
     branches = faults.whole("--branches", options.branches, least=2) or 2
     replications = faults.whole("--replications", options.replications, least=1) or 1
     seed = faults.whole("--seed", options.seed, least=0) or 0
     moments = [faults.real("--at", text) for text in (options.at or "").split(",") if text]
+    workers = faults.whole("--workers", options.workers, least=1, most=256) or available_cores()
     if not faults.lines:
+        scenario = build_scenario(inputs)
         end = scenario.steps * scenario.step_seconds
         moments = sorted(set(moments)) or [0.5 * end]
         faults.lines += _problems(share, seconds, horizon, moments, end)
@@ -40,12 +44,14 @@ def probe_verb(options: argparse.Namespace) -> int:
     probe = ProbeAt(share, seconds, horizon, branches, still=not options.path)
     sides = ("sell", "buy") if options.side == "both" else (options.side,)
     seeds = [replication_seed(seed, k) for k in range(replications)]
-    with announced(), progress_bar(replications, 0, "seed", not options.quiet) as told:
-        found = impulses(scenario, probe, moments, seeds, sides, told)
-    document = impulse_document(options.scenario, options.set, probe, found)
-    document |= {"replications": replications, "seed": seed}
-    if options.out:
-        _write(Path(options.out), document, found)
+    asked = {**dataclasses.asdict(probe), "at_seconds": moments, "sides": list(sides), "seed": seed}
+    with (progress_bar(replications, 0, "seed", not options.quiet) as told,
+          kept_parts(options.out, Question("probe", inputs, asked), workers=workers, told=told) as parts):
+        found = impulses(inputs, probe, moments, seeds, sides, parts)
+        document = impulse_document(options.scenario, options.set, probe, found)
+        document |= {"replications": replications, "seed": seed}
+        if options.out:
+            _write(Path(options.out), document, found)
     if options.json:
         print_json(document)
         return 0

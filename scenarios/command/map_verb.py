@@ -4,13 +4,17 @@ import argparse
 import dataclasses
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spirals.scenarios.feedback.map_quantities import BOUNDARIES, MapProbe, measured_but_for, measured_by_probe
 from spirals.scenarios.feedback.stability_map import LINES, MapQuestion, StabilityMap, side_of, stability_map
 from spirals.scenarios.inputs.faults import Faults
 from spirals.scenarios.inputs.lever_range import LeverRange, parse_range
 from spirals.scenarios.results.documents import print_json, write_json
+from spirals.scenarios.results.workers import available_cores
+
+if TYPE_CHECKING:
+    from spirals.scenarios.inputs.loader import Inputs
 
 __all__ = ["map_document", "map_text", "map_verb"]
 
@@ -20,14 +24,14 @@ PROBE_OPTIONS = {"share": "probe", "horizon_seconds": "horizon", "at_seconds": "
 def map_verb(options: argparse.Namespace) -> int:
     """Evaluate, write and print."""
     from spirals.scenarios.inputs.design import replication_seed
-    from spirals.scenarios.inputs.loader import load_scenario
+    from spirals.scenarios.inputs.loader import resolve_scenario
     from spirals.scenarios.inputs.overrides import check_overrides
-    from spirals.scenarios.results.first_use import announced
     from spirals.scenarios.results.progress import progress_bar
+    from spirals.scenarios.runs.parts import Question, kept_parts
 
     faults = Faults()
     faults.attempt(check_overrides, options.set)
-    base = faults.attempt(load_scenario, options.scenario, options.set)
+    base = faults.attempt(resolve_scenario, options.scenario, options.set, allow_code=True)
     x = faults.attempt(parse_range, "--x", options.x, options.scenario, options.set)
     y = faults.attempt(parse_range, "--y", options.y, options.scenario, options.set)
     if x is not None and y is not None and x.path == y.path:
@@ -36,26 +40,38 @@ def map_verb(options: argparse.Namespace) -> int:
                            faults.whole("--refinements", options.refinements, least=0, most=8) or 0)
     replications = faults.whole("--replications", options.replications, least=1) or 1
     seed = faults.whole("--seed", options.seed, least=0) or 0
+    workers = faults.whole("--workers", options.workers, least=1, most=256) or available_cores()
     faults.lines += question.problems()
-    probe = _probe(options, faults, base.steps * base.step_seconds if base is not None else 0.0)
+    probe = _probe(options, faults, _seconds(base))
     faults.lines = list(dict.fromkeys(faults.lines))
     faults.raise_if_any()
-    build = _builder(options.scenario, options.set, x, y)
     seeds = [replication_seed(seed, k) for k in range(replications)]
-    with announced(), progress_bar((question.cells + 1)**2, 0, "point", not options.quiet) as told:
-        measured = (measured_but_for(build, seeds, told) if probe is None
-                    else measured_by_probe(build, question.quantity, probe, seeds, told))
+    build = _builder(options.scenario, options.set, x, y)
+    asked = {"seed": seed, "probe": None if probe is None else dataclasses.asdict(probe)}
+    owned = Question("map", base, {"x": options.x, "y": options.y, "quantity": question.quantity, **asked})
+    runs = (question.cells + 1)**2 * replications
+    with (progress_bar(runs, 0, "run", not options.quiet) as told,
+          kept_parts(options.out, owned, workers=workers, told=told) as parts):
+        measured = (measured_but_for(build, seeds, parts) if probe is None
+                    else measured_by_probe(build, question.quantity, probe, seeds, parts))
         found = stability_map(x, y, measured, question)
-    document = map_document(options.scenario, options.set, found)
-    document |= {"replications": replications, "seed": seed,
-                 "probe": None if probe is None else dataclasses.asdict(probe)}
-    _write(Path(options.out), document, found)
+        document = map_document(options.scenario, options.set, found)
+        document |= {"replications": replications, **asked}
+        _write(Path(options.out), document, found)
     if options.json:
         print_json(document)
     else:
         print(map_text(document))
         print(f"\ntables and figure in {options.out}")
     return 0
+
+
+def _seconds(inputs: "Inputs | None") -> float:
+    """Return how long a scenario lasts; 0 for one that does not resolve."""
+    from spirals.scenarios.inputs.loader import build_scenario
+
+    scenario = None if inputs is None else build_scenario(inputs)
+    return 0.0 if scenario is None else scenario.steps * scenario.step_seconds
 
 
 def _probe(options: argparse.Namespace, faults: Faults, end: float) -> MapProbe | None:
@@ -80,9 +96,10 @@ def _probe(options: argparse.Namespace, faults: Faults, end: float) -> MapProbe 
 
 
 def _builder(source: str, overrides: list[str], x: LeverRange, y: LeverRange) -> Any:
-    from spirals.scenarios.inputs.loader import load_scenario
+    from spirals.scenarios.inputs.loader import resolve_scenario
 
-    return lambda across, up: load_scenario(source, [*overrides, x.override(across), y.override(up)])
+    return lambda across, up: resolve_scenario(source, [*overrides, x.override(across), y.override(up)],
+                                               allow_code=True)
 
 
 def map_document(scenario: str, overrides: list[str], found: StabilityMap) -> dict[str, Any]:

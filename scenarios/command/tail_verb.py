@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spirals.scenarios.feedback.critical import wilson_interval
-from spirals.scenarios.feedback.tail import SCORES, Tail, TailQuestion, tail_of, tail_probability
-from spirals.scenarios.feedback.tail_population import Population, population
+from spirals.scenarios.feedback.tail import SCORES, Tail, TailQuestion, tail_of_parts
 from spirals.scenarios.inputs.faults import Faults
 from spirals.scenarios.results.documents import print_json, write_json
 
@@ -17,14 +16,14 @@ __all__ = ["tail_document", "tail_text", "tail_verb"]
 
 def tail_verb(options: argparse.Namespace) -> int:
     """Estimate and print."""
-    from spirals.scenarios.inputs.loader import load_scenario
+    from spirals.scenarios.inputs.loader import resolve_scenario
     from spirals.scenarios.inputs.overrides import check_overrides
-    from spirals.scenarios.results.first_use import announced
     from spirals.scenarios.results.progress import progress_bar
+    from spirals.scenarios.runs.parts import Question, kept_parts
 
     faults = Faults()
     faults.attempt(check_overrides, options.set)
-    scenario = faults.attempt(load_scenario, options.scenario, options.set)
+    inputs = faults.attempt(resolve_scenario, options.scenario, options.set, allow_code=True)
     question = TailQuestion(
         options.score, faults.real("--level", options.level), options.guide,
         faults.whole("--particles", options.particles, least=2) or 2,
@@ -37,46 +36,18 @@ def tail_verb(options: argparse.Namespace) -> int:
                                 for option, field in told_already.items())]
     faults.lines = list(dict.fromkeys(faults.lines))
     faults.raise_if_any()
-    with announced(), progress_bar(question.replications, 0, "population", not options.quiet) as told:
-        found = (tail_probability(scenario, question, told) if workers == 1
-                 else _in_processes(options.scenario, options.set, scenario.steps, question, workers, told))
-    document = tail_document(options.scenario, options.set, found)
-    if options.out:
-
-        write_json(Path(options.out) / "tail.json", document)
+    owned = Question("tail", inputs, question.of_one_population())
+    with (progress_bar(question.replications, 0, "population", not options.quiet) as told,
+          kept_parts(options.out, owned, workers=workers, told=told) as parts):
+        found = tail_of_parts(inputs, question, parts)
+        document = tail_document(options.scenario, options.set, found)
+        if options.out:
+            write_json(Path(options.out) / "tail.json", document)
     if options.json:
         print_json(document)
     else:
         print(tail_text(document))
     return 0
-
-
-def _in_processes(
-    source: str, overrides: list[str], run_steps: int, question: TailQuestion, workers: int, told: Any
-) -> Tail:
-    """Answer with several processes; the same to the last bit as with one."""
-    from spirals.scenarios.results.workers import end_children, process_pool
-
-    with process_pool(min(workers, question.replications)) as pool:
-        try:
-            waiting = [pool.submit(one_population, source, overrides, question, replication)
-                       for replication in range(question.replications)]
-            found = []
-            for future in waiting:
-                found.append(future.result())
-                told(1)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            end_children(set())
-            raise
-    return tail_of(question, run_steps, found)
-
-
-def one_population(source: str, overrides: list[str], question: TailQuestion, replication: int) -> Population:
-    """Load a scenario and run one population: the task of a process."""
-    from spirals.scenarios.inputs.loader import load_scenario
-
-    return population(load_scenario(source, overrides), question, replication)
 
 
 def tail_document(scenario: str, overrides: list[str], found: Tail) -> dict[str, Any]:

@@ -119,8 +119,10 @@ def report(options: argparse.Namespace) -> int:
     from spirals.scenarios.results.store import read_manifest
 
     folders = [Path(folder) for folder in options.folder]
-    faults = [f"no manifest in the folder; allowed: a results folder of run --out or sweep; given: {str(folder)!r}"
-              for folder in folders if read_manifest(folder) is None]
+    kinds = {folder: (read_manifest(folder) or {}).get("kind") for folder in folders}
+    faults = [f"{f'folder of spirals {kind}' if kind else 'no manifest in the folder'}; allowed: a results folder of "
+              f"run --out or sweep; given: {str(folder)!r}" for folder, kind in kinds.items()
+              if kind not in ("run", "study")]
     if faults:
         raise InputError(faults)
     from spirals.scenarios.reports.write import write_report, write_summary

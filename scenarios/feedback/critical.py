@@ -9,14 +9,14 @@ that large to the first at which it must be.
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spirals.scenarios.inputs.lever_range import LeverRange
+from spirals.scenarios.runs.parts import RUN, Part, Parts, parts_here
 from spirals.simulation.errors import InputError
 from spirals.simulation.measures.intervals import (
     Interval,
@@ -221,7 +221,7 @@ def _falls(curve: Curve, places: list[float]) -> tuple[tuple[float, float], ...]
 
 def scenario_losses(
     source: str | Path, lever: LeverRange, outcome: str, *, overrides: tuple[str, ...] = (), replications: int = 20,
-    seed: int = 0, told: Callable[[int], Any] = lambda done: None,
+    seed: int = 0, parts: Parts = parts_here,
 ) -> Callable[[float], Losses]:
     """Return the function that runs a scenario at a place of a lever and returns one outcome per seed.
 
@@ -235,24 +235,19 @@ def scenario_losses(
     replications : int
     seed : int
         Root of the seeds.
-    told : callable
-        Called with 1 after each run.
+    parts : Parts
+        Does the runs.
     """
     from spirals.scenarios.inputs.design import replication_seed
-    from spirals.scenarios.inputs.loader import load_scenario
-    from spirals.scenarios.runs.one_run import run_scenario
+    from spirals.scenarios.inputs.loader import resolve_scenario
     from spirals.simulation.measures.catalogue import TWIN_MEASURES
 
-    twins = ("T1",) if outcome in TWIN_MEASURES else ()
+    asked = {"twins": ["T1"] if outcome in TWIN_MEASURES else [], "tables": []}
+    seeds = [replication_seed(seed, replication) for replication in range(replications)]
 
     def losses(place: float) -> Losses:
-        scenario = load_scenario(source, [*overrides, lever.override(place)])
-        found = []
-        for replication in range(replications):
-            outcomes: Mapping[str, float] = run_scenario(scenario, replication_seed(seed, replication),
-                                                         twins=twins).outcomes
-            found.append(outcomes[outcome])
-            told(1)
-        return np.array(found)
+        inputs = resolve_scenario(source, [*overrides, lever.override(place)], allow_code=True)
+        found = parts(RUN, [Part(inputs, one, asked) for one in seeds])
+        return np.array([one[outcome] for one in found], np.float64)
 
     return losses

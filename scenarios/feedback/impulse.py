@@ -5,19 +5,23 @@ seeds, so that it is not that of one population. With a single seed it is the me
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spirals.scenarios.feedback.probe import BUY, RESPONSES, SELL, Probe, Response, probe_state
+from spirals.scenarios.runs.parts import Part, Parts, parts_here
 from spirals.simulation.measures.intervals import Interval, fieller_interval, mean_interval
 
 if TYPE_CHECKING:
-    from spirals.scenarios.inputs.scenario import Scenario
+    from spirals.scenarios.inputs.loader import Inputs
 
-__all__ = ["SIDES", "Impulse", "ProbeAt", "impulse_document", "impulses"]
+__all__ = ["SIDES", "Impulse", "ProbeAt", "answered", "impulse_document", "impulses"]
+
+ANSWERED = "spirals.scenarios.feedback.impulse:answered"
 
 SIDES = {"sell": SELL, "buy": BUY}
 
@@ -84,14 +88,15 @@ class Impulse:
 
 
 def impulses(
-    scenario: "Scenario", probe: ProbeAt, at_seconds: Sequence[float], seeds: Sequence[int],
-    sides: Sequence[str] = ("sell", "buy"), told: Callable[[int], Any] = lambda done: None,
+    inputs: "Inputs", probe: ProbeAt, at_seconds: Sequence[float], seeds: Sequence[int],
+    sides: Sequence[str] = ("sell", "buy"), parts: Parts = parts_here,
 ) -> list[Impulse]:
     """Return the answers of a scenario at some moments, moment by moment and side by side.
 
     Parameters
     ----------
-    scenario : Scenario
+    inputs : Inputs
+        Of the scenario.
     probe : ProbeAt
     at_seconds : sequence of float
         [s] Increasing, each before the end of the scenario.
@@ -99,27 +104,44 @@ def impulses(
         At least one.
     sides : sequence of str
         Names of :data:`SIDES`.
-    told : callable
-        Called with 1 after each seed.
+    parts : Parts
+        Makes the answers of every seed.
 
     Raises
     ------
     InputError
         Parameters of the probe out of range.
     """
-    from spirals.agents.model import SpiralModel
+    asked = {"probe": dataclasses.asdict(probe), "at_seconds": list(at_seconds), "sides": list(sides)}
+    found = [row["answers"] for row in parts(ANSWERED, [Part(inputs, seed, asked) for seed in seeds])]
+    return [_pooled(side, at, [(one[place]["size"], Response.of_plain(one[place]["response"])) for one in found])
+            for place, (at, side) in enumerate(itertools.product(at_seconds, sides))]
 
-    answers: dict[tuple[float, str], list[tuple[float, Response]]] = {
-        (at, side): [] for at in at_seconds for side in sides}
-    for seed in seeds:
-        core = SpiralModel(setup=scenario, rng=seed, collect_every=0).core
-        for at in at_seconds:
-            core.run(max(0, round(at / core.step_seconds) - core.step_index))
-            for side in sides:
-                one = probe.of(core, SIDES[side])
-                answers[at, side].append((one.size, probe_state(core, one)))
-        told(1)
-    return [_pooled(side, at, found) for (at, side), found in answers.items()]
+
+def answered(task: dict[str, Any]) -> dict[str, Any]:
+    """Probe one run at some moments on some sides.
+
+    Parameters
+    ----------
+    task : dict
+        ``inputs`` (resolved), ``seed``, ``probe`` (fields of :class:`ProbeAt`), ``at_seconds``, ``sides``.
+
+    Returns
+    -------
+    dict
+        ``answers``, moment by moment and side by side: ``size`` and ``response``.
+    """
+    from spirals.agents.model import SpiralModel
+    from spirals.scenarios.inputs.loader import Inputs, build_scenario
+
+    probe, answers = ProbeAt(**task["probe"]), []
+    core = SpiralModel(setup=build_scenario(Inputs(task["inputs"])), rng=task["seed"], collect_every=0).core
+    for at in task["at_seconds"]:
+        core.run(max(0, round(at / core.step_seconds) - core.step_index))
+        for side in task["sides"]:
+            one = probe.of(core, SIDES[side])
+            answers.append({"size": one.size, "response": probe_state(core, one).plain()})
+    return {"answers": answers}
 
 
 def _pooled(side: str, at_seconds: float, found: list[tuple[float, Response]]) -> Impulse:

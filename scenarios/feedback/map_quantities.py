@@ -33,17 +33,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spirals.scenarios.runs.parts import RUN, Part, Parts, parts_here
 from spirals.simulation.measures.intervals import Interval, fieller_interval, mean_interval
 
 if TYPE_CHECKING:
     from spirals.scenarios.feedback.probe import Probe, Response
-    from spirals.scenarios.inputs.scenario import Scenario
+    from spirals.scenarios.inputs.loader import Inputs
     from spirals.simulation.simulation import Simulation
 
-__all__ = ["BOUNDARIES", "MapProbe", "but_for_share", "measured_but_for", "measured_by_probe", "quantity_of"]
+__all__ = [
+    "BOUNDARIES", "MapProbe", "but_for_share", "measured_but_for", "measured_by_probe", "probed", "quantity_of",
+]
 
 BOUNDARIES = {"but_for": 0.5, "gain": 1.0, "closed": 0.5, "growth": 0.0}
-Build = Callable[[float, float], "Scenario"]
+PROBED = "spirals.scenarios.feedback.map_quantities:probed"
+Build = Callable[[float, float], "Inputs"]
 Measured = Callable[[float, float], Interval]
 
 
@@ -94,24 +98,22 @@ def but_for_share(forced: ArrayLike, forced_twin: ArrayLike) -> Interval:
     return fieller_interval(runs - twins, runs)
 
 
-def measured_but_for(build: Build, seeds: list[int], told: Callable[[int], Any] = lambda done: None) -> Measured:
+def measured_but_for(build: Build, seeds: list[int], parts: Parts = parts_here) -> Measured:
     """Return the function that runs a scenario and its twin T1 at two places and returns the but-for share.
 
     Parameters
     ----------
     build : callable
-        Scenario at places of the two levers.
+        Inputs at places of the two levers.
     seeds : list of int
         The same at every point; at least two for an interval.
-    told : callable
-        Called with 1 after each point.
+    parts : Parts
+        Does the runs.
     """
-    from spirals.scenarios.runs.one_run import run_scenario
 
     def measured(x: float, y: float) -> Interval:
-        scenario = build(x, y)
-        outcomes = [run_scenario(scenario, seed, twins=("T1",)).outcomes for seed in seeds]
-        told(1)
+        inputs = build(x, y)
+        outcomes = parts(RUN, [Part(inputs, seed, {"twins": ["T1"], "tables": []}) for seed in seeds])
         forced = np.array([one["forced_notional"] for one in outcomes])
         return but_for_share(forced, forced - np.array([one["excess_forced_notional"] for one in outcomes]))
 
@@ -131,36 +133,55 @@ def quantity_of(name: str, response: "Response") -> float:
 
 
 def measured_by_probe(
-    build: Build, quantity: str, probe: MapProbe, seeds: list[int], told: Callable[[int], Any] = lambda done: None
+    build: Build, quantity: str, probe: MapProbe, seeds: list[int], parts: Parts = parts_here
 ) -> Measured:
     """Return the function that probes a scenario at two places and returns mean and interval over seeds.
-
-    A growth rate is cut at 1 per second on both sides: where a probe sets off nothing later on it would be infinite.
 
     Parameters
     ----------
     build : callable
-        Scenario at places of the two levers.
+        Inputs at places of the two levers.
     quantity : str
         gain, closed or growth.
     probe : MapProbe
     seeds : list of int
         The same at every point; at least two for an interval.
-    told : callable
-        Called with 1 after each point.
+    parts : Parts
+        Makes the probes.
+    """
+    asked = {"quantity": quantity, "probe": dataclasses.asdict(probe)}
+
+    def measured(x: float, y: float) -> Interval:
+        inputs = build(x, y)
+        found = parts(PROBED, [Part(inputs, seed, asked) for seed in seeds])
+        return mean_interval(np.array([one["value"] for one in found], np.float64))
+
+    return measured
+
+
+def probed(task: dict[str, Any]) -> dict[str, float]:
+    """Probe one run once.
+
+    Parameters
+    ----------
+    task : dict
+        ``inputs`` (resolved), ``seed``, ``quantity``, ``probe`` (fields of :class:`MapProbe`).
+
+    Returns
+    -------
+    dict
+        ``value``. A growth rate is cut at 1 per second on both sides: where a probe sets off nothing later on it would
+        be infinite.
     """
     from spirals.agents.model import SpiralModel
     from spirals.scenarios.feedback.probe import open_loop_gain, probe_state
+    from spirals.scenarios.inputs.loader import Inputs, build_scenario
 
-    def measured(x: float, y: float) -> Interval:
-        found, scenario = [], build(x, y)
-        for seed in seeds:
-            core = SpiralModel(setup=scenario, rng=seed, collect_every=0).core
-            core.run(max(1, round(probe.at_seconds / core.step_seconds)))
-            one = probe.of(core)
-            found.append(open_loop_gain(core, one).estimate if quantity == "gain"
-                         else quantity_of(quantity, probe_state(core, one)))
-        told(1)
-        return mean_interval(np.clip(found, -1.0, 1.0) if quantity == "growth" else np.array(found))
-
-    return measured
+    quantity, probe = task["quantity"], MapProbe(**task["probe"])
+    core = SpiralModel(setup=build_scenario(Inputs(task["inputs"])), rng=task["seed"], collect_every=0).core
+    core.run(max(1, round(probe.at_seconds / core.step_seconds)))
+    one = probe.of(core)
+    if quantity == "gain":
+        return {"value": open_loop_gain(core, one).estimate}
+    found = quantity_of(quantity, probe_state(core, one))
+    return {"value": min(1.0, max(-1.0, found)) if quantity == "growth" else found}

@@ -16,7 +16,7 @@ be liquidated are gone.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,6 +117,26 @@ class Response:
     def stability_margin(self) -> float:
         """``1 - n`` of the open loop."""
         return 1.0 - self.opened.estimate
+
+    def plain(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        arrays = {name: {key: each.tolist() for key, each in getattr(self, name).items()}
+                  for name in ("paths", "errors")}
+        return {"step": self.step, "seconds": self.seconds.tolist(), **arrays,
+                "closed": dataclasses.asdict(self.closed), "opened": dataclasses.asdict(self.opened)}
+
+    @classmethod
+    def of_plain(cls, found: Mapping[str, Any]) -> "Response":
+        """Return the response that :meth:`plain` describes; None stands for NaN."""
+        paths, errors = ({key: np.array(each, np.float64) for key, each in found[name].items()}
+                         for name in ("paths", "errors"))
+        return cls(found["step"], np.array(found["seconds"], np.float64), paths, errors, _interval(found["closed"]),
+                   _interval(found["opened"]))
+
+
+def _interval(found: Mapping[str, Any]) -> Interval:
+    filled: dict[str, Any] = {name: math.nan if value is None else value for name, value in found.items()}
+    return Interval(**filled)
 
 
 class _Probing(ClosedLoop):

@@ -13,7 +13,7 @@ from spirals.scenarios.feedback.probe import Probe, stability_path
 from spirals.scenarios.results.documents import plain
 
 if TYPE_CHECKING:
-    from spirals.scenarios.inputs.scenario import Scenario
+    from spirals.scenarios.inputs.loader import Inputs
 
 __all__ = ["PROBES", "stability_along"]
 
@@ -23,12 +23,13 @@ SECONDS, HORIZON = 10.0, 60.0
 BRANCHES = 6
 
 
-def stability_along(scenario: "Scenario", seed: int = 0) -> dict[str, Any]:
+def stability_along(inputs: "Inputs", seed: int = 0) -> dict[str, Any]:
     """Return the probe and its responses along the path as plain data.
 
     Parameters
     ----------
-    scenario : Scenario
+    inputs : Inputs
+        Of the scenario.
     seed : int
 
     Returns
@@ -40,8 +41,9 @@ def stability_along(scenario: "Scenario", seed: int = 0) -> dict[str, Any]:
         sale and a purchase at the first point and at that of the smallest margin, as ``spirals probe --json`` has them.
     """
     from spirals.agents.model import SpiralModel
+    from spirals.scenarios.inputs.loader import build_scenario
 
-    core = SpiralModel(setup=scenario, rng=seed, collect_every=0).core
+    core = SpiralModel(setup=build_scenario(inputs), rng=seed, collect_every=0).core
     size = SHARE * core.record().opening_open_interest
     stated: dict[str, Any] = {"size": size, "share": SHARE, "seconds": SECONDS, "horizon_seconds": HORIZON,
                               "branches": BRANCHES, "rows": []}
@@ -54,11 +56,11 @@ def stability_along(scenario: "Scenario", seed: int = 0) -> dict[str, Any]:
         for name, found in (("opened", one.opened), ("closed", one.closed)):
             row |= {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
         stated["rows"].append({key: value if math.isfinite(value) else None for key, value in row.items()})
-    stated["impulse"] = _impulse(scenario, seed, stated["rows"])
+    stated["impulse"] = _impulse(inputs, seed, stated["rows"])
     return stated
 
 
-def _impulse(scenario: "Scenario", seed: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _impulse(inputs: "Inputs", seed: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
     told = [row for row in rows if row["margin"] is not None]
     if not told:
         return {}
@@ -66,6 +68,6 @@ def _impulse(scenario: "Scenario", seed: int, rows: list[dict[str, Any]]) -> dic
 
     probe = ProbeAt(branches=BRANCHES)
     moments = sorted({told[0]["seconds"], min(told, key=lambda row: float(row["margin"]))["seconds"]})
-    answers = impulses(scenario, probe, moments, [seed])
-    found: dict[str, Any] = plain(impulse_document(scenario.name, (), probe, answers))
+    answers = impulses(inputs, probe, moments, [seed])
+    found: dict[str, Any] = plain(impulse_document(inputs.name, (), probe, answers))
     return found

@@ -20,12 +20,16 @@ import numpy as np
 from spirals.scenarios.feedback.splitting import Replicated, replicated
 from spirals.scenarios.feedback.tail_lives import SCORES, TailQuestion
 from spirals.scenarios.feedback.tail_population import Population, population
+from spirals.scenarios.runs.parts import Part, Parts
 from spirals.simulation.errors import InputError
 
 if TYPE_CHECKING:
+    from spirals.scenarios.inputs.loader import Inputs
     from spirals.scenarios.inputs.scenario import Scenario
 
-__all__ = ["SCORES", "Tail", "TailQuestion", "tail_of", "tail_probability"]
+__all__ = ["SCORES", "Tail", "TailQuestion", "tail_of", "tail_of_parts", "tail_probability"]
+
+POPULATION = "spirals.scenarios.feedback.tail_population:population_row"
 
 ONE_JUMP = 0.8      # of the level in one look, at the median of the lives that reach it
 DECIDED = 0.8       # rank correlation of two lives from the same opening
@@ -125,6 +129,15 @@ def tail_probability(
         found.append(population(scenario, question, replication))
         told(1)
     return tail_of(question, scenario.steps, found)
+
+
+def tail_of_parts(inputs: "Inputs", question: TailQuestion, parts: Parts) -> Tail:
+    """Return the same answer as :func:`tail_probability`, with populations made, and kept, by `parts`."""
+    asked = question.of_one_population()
+    rows = parts(POPULATION, [Part(inputs, question.seed, {"question": asked, "replication": replication})
+                              for replication in range(question.replications)])
+    found = [Population(**row["population"]) for row in rows]
+    return tail_of(question, int(inputs.tree["steps"]), found)
 
 
 def tail_of(question: TailQuestion, run_steps: int, found: Sequence[Population]) -> Tail:

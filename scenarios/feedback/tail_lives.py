@@ -78,6 +78,10 @@ class TailQuestion:
             found.append(f"every_seconds must be above 0, was {self.every_seconds!r}")
         return found
 
+    def of_one_population(self) -> dict[str, Any]:
+        """Return what decides a population: everything but their number."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key != "replications"}
+
 
 class Tally:
     """Outcomes so far of one life; equal at the end to those of the whole record."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import gc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from spirals.simulation.randomness import generator
 if TYPE_CHECKING:
     from spirals.scenarios.inputs.scenario import Scenario
 
-__all__ = ["Population", "population"]
+__all__ = ["Population", "population", "population_row"]
 
 TWICE = 30          # openings that are lived twice to see how much they decide
 
@@ -57,6 +57,26 @@ def population(scenario: "Scenario", question: TailQuestion, replication: int) -
     found = _lived(scenario, question, replication)
     gc.collect()   # lives and workers know each other; their arrays would stay until the collector comes round
     return found
+
+
+def population_row(task: dict[str, Any]) -> dict[str, Any]:
+    """Return the same as plain data.
+
+    Parameters
+    ----------
+    task : dict
+        ``inputs`` (resolved), ``question`` (:meth:`TailQuestion.of_one_population`), ``replication``.
+
+    Returns
+    -------
+    dict
+        ``population``: the fields of :class:`Population`.
+    """
+    from spirals.scenarios.inputs.loader import Inputs, build_scenario
+
+    scenario = build_scenario(Inputs(task["inputs"]))
+    return {"population": dataclasses.asdict(population(scenario, TailQuestion(**task["question"]),
+                                                        task["replication"]))}
 
 
 def _lived(scenario: "Scenario", question: TailQuestion, replication: int) -> Population:

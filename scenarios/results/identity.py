@@ -8,7 +8,7 @@ numbers, targets to compare with) and the commit are left out.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +16,10 @@ from typing import Any
 
 from spirals.scenarios.inputs.schema import PACKAGE_ROOT
 
-__all__ = ["canonical", "code_digest", "library_versions", "path_code_digest", "run_id", "result_sources"]
+__all__ = [
+    "canonical", "code_digest", "feedback_code_digest", "library_versions", "path_code_digest", "run_id",
+    "result_sources",
+]
 
 LIBRARIES = ("numba", "numpy", "scipy")
 RESULT_MODULES = ("inputs/build.py", "inputs/parts.py", "inputs/plugins.py", "inputs/scenario.py", "inputs/values.py",
@@ -66,9 +69,19 @@ def code_digest() -> str:
 @cache
 def path_code_digest() -> str:
     """Return the digest of all sources that make a deconvolved path: those of results and of the search."""
+    return _digest_with(PACKAGE_ROOT / "scenarios" / name for name in PATH_MODULES)
+
+
+@cache
+def feedback_code_digest() -> str:
+    """Return the digest of all sources that make a part of an answer about feedback."""
+    return _digest_with(sorted((PACKAGE_ROOT / "scenarios" / "feedback").glob("*.py")))
+
+
+def _digest_with(sources: Iterable[Path]) -> str:
     digest = hashlib.blake2b(code_digest().encode(), digest_size=10)
-    for name in PATH_MODULES:
-        digest.update((PACKAGE_ROOT / "scenarios" / name).read_bytes() + b"\0")
+    for path in sources:
+        digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

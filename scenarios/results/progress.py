@@ -13,8 +13,11 @@ QUIET_SECONDS = 2.0
 @contextlib.contextmanager
 def progress_bar(total: int, done: int, unit: str, shown: bool) -> Iterator[Callable[[int], Any]]:
     """Yield the function that moves the bar on by a number of units."""
+    if not shown:   # a bar that is only disabled holds a semaphore, which a killed worker would leave behind
+        yield lambda count: None
+        return
     from tqdm import tqdm
 
     with tqdm(total=total, initial=done, desc=f"{unit}s", unit=unit, delay=QUIET_SECONDS, file=sys.stderr,
-              disable=not shown, dynamic_ncols=True) as bar:
+              dynamic_ncols=True) as bar:
         yield bar.update

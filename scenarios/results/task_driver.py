@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import multiprocessing
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from typing import Any
 
@@ -19,7 +19,7 @@ from spirals.scenarios.results.progress import progress_bar
 from spirals.scenarios.results.store import Store
 from spirals.scenarios.results.workers import PoolFactory, end_children, execute, ping, process_pool
 
-__all__ = ["ATTEMPTS", "Counts", "Task", "finished_rows", "run_tasks"]
+__all__ = ["ATTEMPTS", "Counts", "Task", "TaskDriver", "finished_rows", "run_tasks"]
 
 ATTEMPTS = 3
 log = logging.getLogger("spirals")
@@ -90,21 +90,8 @@ def run_tasks(
     KeyboardInterrupt
         Interrupted; everything finished is in the store and no process is left.
     """
-    known = finished_rows(tasks, store)
-    missing = list({task.run_id: task for task in tasks if task.run_id not in known}.values())
-    reused = sum(task.run_id in known for task in tasks)
-    if reused:
-        log.info("%d of %d %ss are already done", reused, len(tasks), unit)
-    rows = {task.run_id: known[task.run_id] for task in tasks if task.run_id in known}
-    driver = _Driver(function, store, workers, pool_factory)
-    bar = progress_bar(reused + len(missing), reused, unit, progress)
-    with bar as advance, contextlib.closing(driver.results(missing)) as results:
-        for row in results:
-            rows[row["run_id"]] = row
-            advance(1)
-    ordered = [{**rows[task.run_id], **task.columns} for task in tasks]
-    failed = sum(row["status"] != "done" for row in ordered)
-    return ordered, Counts(len(ordered) - failed, failed, reused)
+    with TaskDriver(store, workers, pool_factory) as driver:
+        return driver.run(tasks, function, progress=progress, unit=unit)
 
 
 def finished_rows(tasks: Iterable[Task], store: Store) -> dict[str, dict[str, Any]]:
@@ -114,42 +101,78 @@ def finished_rows(tasks: Iterable[Task], store: Store) -> dict[str, dict[str, An
     return {task.run_id: done[task.run_id] for task in whole if task.run_id in done}
 
 
-class _Driver:
-    """Feeds one pool at a time and collects rows; never more in flight than is needed to keep it busy."""
+class TaskDriver:
+    """Feeds one pool and collects rows; never more in flight than is needed to keep it busy.
 
-    def __init__(self, function: str, store: Store, workers: int, pool_factory: PoolFactory) -> None:
-        self.function, self.store = function, store
-        self.workers, self.pool_factory = workers, pool_factory
+    A context manager: the processes stay for the next list of tasks until it is left.
+
+    Parameters
+    ----------
+    store : Store
+    workers : int
+    pool_factory : callable
+    """
+
+    def __init__(self, store: Store, workers: int, pool_factory: PoolFactory = process_pool) -> None:
+        self.store, self.workers, self.pool_factory = store, workers, pool_factory
         self.attempts: Counter[str] = Counter()
         self.pool: Executor | None = None
+        self.spared = {child.pid for child in multiprocessing.active_children() if child.pid}
 
-    def results(self, tasks: Iterable[Task]) -> Generator[dict[str, Any], None, None]:
+    def __enter__(self) -> "TaskDriver":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            end_children(self.spared)
+        self._drop_pool(wait_for_end=True)
+
+    def run(
+        self, tasks: Sequence[Task], function: str, *, progress: bool = True, unit: str = "run",
+        told: Callable[[int], Any] | None = None,
+    ) -> tuple[list[dict[str, Any]], Counts]:
+        """Return the rows of all tasks in their order, as :func:`run_tasks`; with `told`, no bar of its own."""
+        known = finished_rows(tasks, self.store)
+        missing = list({task.run_id: task for task in tasks if task.run_id not in known}.values())
+        reused = sum(task.run_id in known for task in tasks)
+        rows = {task.run_id: known[task.run_id] for task in tasks if task.run_id in known}
+        if told is None:
+            if reused:
+                log.info("%d of %d %ss are already done", reused, len(tasks), unit)
+            bar: Any = progress_bar(reused + len(missing), reused, unit, progress)
+        else:
+            told(reused)
+            bar = contextlib.nullcontext(told)
+        with bar as advance, contextlib.closing(self._results(missing, function)) as results:
+            for row in results:
+                rows[row["run_id"]] = row
+                advance(1)
+        ordered = [{**rows[task.run_id], **task.columns} for task in tasks]
+        failed = sum(row["status"] != "done" for row in ordered)
+        return ordered, Counts(len(ordered) - failed, failed, reused)
+
+    def _results(self, tasks: Iterable[Task], function: str) -> Generator[dict[str, Any], None, None]:
         """Yield the row of every task as it is finished and stored."""
         waiting = deque(tasks)
-        spared = {child.pid for child in multiprocessing.active_children() if child.pid}
-        if waiting:
+        if waiting and self.pool is None:
             _check_start(self.pool_factory)
         running: dict[Future[dict[str, Any]], Task] = {}
-        try:
-            while waiting or running:
-                self._fill(waiting, running)
-                suspects = yield from self._collect(running)
-                if suspects:
-                    self._drop_pool()
-                    for task in suspects:
-                        yield self._alone(task)
-        except BaseException:
-            end_children(spared)
-            raise
-        finally:
-            self._drop_pool(wait_for_end=True)
+        while waiting or running:
+            self._fill(waiting, running, function)
+            suspects = yield from self._collect(running)
+            if suspects:
+                self._drop_pool()
+                for task in suspects:
+                    yield self._alone(task, function)
 
-    def _fill(self, waiting: deque[Task], running: dict[Future[dict[str, Any]], Task]) -> None:
+    def _fill(
+        self, waiting: deque[Task], running: dict[Future[dict[str, Any]], Task], function: str
+    ) -> None:
         if self.pool is None:
             self.pool = self.pool_factory(self.workers)
-        while waiting and len(running) < 2 * self.workers:
+        while waiting and len(running) < 2 * self.workers and not any(future.done() for future in running):
             try:
-                future = self.pool.submit(execute, self.function, waiting[0].payload)
+                future = self.pool.submit(execute, function, waiting[0].payload)
             except BrokenExecutor:
                 if not running:
                     self._drop_pool()
@@ -171,14 +194,14 @@ class _Driver:
                 yield self._stored(task, future.result())
         return suspects
 
-    def _alone(self, task: Task) -> dict[str, Any]:
+    def _alone(self, task: Task, function: str) -> dict[str, Any]:
         """Run a suspect in a pool of one until it succeeds or has used up its attempts."""
         log.warning("a process died; repeating run %s on its own", task.run_id)
         while self.attempts[task.run_id] < ATTEMPTS:
             self.attempts[task.run_id] += 1
             pool = self.pool_factory(1)
             try:
-                result = pool.submit(execute, self.function, task.payload).result()
+                result = pool.submit(execute, function, task.payload).result()
                 return self._stored(task, result)
             except BrokenExecutor:
                 continue

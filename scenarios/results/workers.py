@@ -15,12 +15,20 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from typing import Any
 
-__all__ = ["PoolFactory", "end_children", "execute", "ping", "process_pool"]
+__all__ = ["PoolFactory", "SameProcess", "available_cores", "end_children", "execute", "ping", "process_pool"]
 
 PoolFactory = Callable[[int], Executor]
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
 
 
 def process_pool(workers: int) -> ProcessPoolExecutor:
@@ -32,6 +40,18 @@ def process_pool(workers: int) -> ProcessPoolExecutor:
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=start_watchdog)
+
+
+class SameProcess(Executor):
+    """The pool of one worker that needs no process of its own: a call has ended when it is submitted."""
+
+    def __init__(self, workers: int = 1) -> None:
+        del workers
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments, **keywords))
+        return future
 
 
 def start_watchdog() -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spirals.scenarios.inputs.loader import Inputs, build_scenario
 from spirals.scenarios.results.first_use import announced
@@ -12,9 +12,6 @@ from spirals.scenarios.results.identity import run_id
 from spirals.scenarios.results.manifest import now, provenance
 from spirals.scenarios.results.store import RUN_MANIFEST, Store
 from spirals.scenarios.runs.one_run import RunResult, run_scenario, write_table
-
-if TYPE_CHECKING:
-    from spirals.scenarios.inputs.scenario import Scenario
 
 __all__ = ["run_inputs"]
 
@@ -69,14 +66,14 @@ def run_inputs(
         for twin in ("", *result.twins):
             for name, table in result.tables(twin).items():
                 write_table(table, folder / f"{f'twin_{twin}_' if twin else ''}{name}.parquet")
-        loop = _loop_facts(scenario, seed, result, folder)
+        loop = _loop_facts(inputs, seed, result, folder)
         _keep(store, {**manifest, "stop_reason": result.stop_reason, "outcomes": result.outcomes,
                       **result.shares(), **loop},
               {**row, "status": "done", "stop_reason": result.stop_reason, **result.outcomes})
         return result
 
 
-def _loop_facts(scenario: "Scenario", seed: int, result: RunResult, folder: Path) -> dict[str, object]:
+def _loop_facts(inputs: Inputs, seed: int, result: RunResult, folder: Path) -> dict[str, object]:
     """Write the family tree; return what else the report says about the loop. Nothing without an attribution."""
     if result.genealogy is None:
         return {}
@@ -86,7 +83,7 @@ def _loop_facts(scenario: "Scenario", seed: int, result: RunResult, folder: Path
     write_table(event_table(result.genealogy.events), folder / "genealogy.parquet")
     averted = {name: getattr(result.genealogy, name) for name in ("averted", "averted_accounts")}
     return {"genealogy": {**averted, **dataclasses.asdict(result.genealogy.kernel)},
-            "stability": stability_along(scenario, seed)}
+            "stability": stability_along(inputs, seed)}
 
 
 def _keep(store: Store, manifest: dict[str, object], row: dict[str, object]) -> None:

@@ -1,11 +1,7 @@
 """Run a study: its cells become tasks, the driver brings them to their end, the folder tells the story."""
 
-import contextlib
 import dataclasses
 import hashlib
-import logging
-import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,19 +14,18 @@ from spirals.scenarios.results.identity import code_digest, run_id
 from spirals.scenarios.results.manifest import now, provenance
 from spirals.scenarios.results.store import Store
 from spirals.scenarios.results.task_driver import Counts, Task, finished_rows, run_tasks
-from spirals.scenarios.results.workers import PoolFactory, process_pool
+from spirals.scenarios.results.workers import PoolFactory, available_cores, process_pool
 from spirals.scenarios.runs.study_paths import PATH_COLUMNS, SOLVE_FUNCTION, drop_changed, path_tasks
+from spirals.scenarios.runs.warm import compile_now
 from spirals.simulation.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SEEDING", "SweepResult", "available_cores", "study_tasks", "sweep_study"]
+__all__ = ["SEEDING", "SweepResult", "study_tasks", "sweep_study"]
 
 SEEDING = "the seed of a run depends on (root seed, replication) only: common random numbers at all points"
 CELL_FUNCTION = "spirals.scenarios.runs.one_run:run_cell"
-WARM_STEPS = 3
-log = logging.getLogger("spirals")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,14 +129,6 @@ def study_tasks(study: Study, cells: Sequence[Cell], folder: Path) -> list[Task]
     return tasks
 
 
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
-
-
 def override_lines(overrides: Sequence[str] | Mapping[str, Any]) -> list[str]:
     """Return overrides as sorted ``PATH=VALUE`` lines, which name the owner of a folder."""
     if isinstance(overrides, Mapping):
@@ -208,24 +195,11 @@ def _with_paths(
 
 
 def compile_first(cells: Sequence[Cell], tasks: Sequence[Task], store: Store) -> None:
-    """Compile in this process before the pool starts, and meet faults of the user's files here."""
-    from spirals.scenarios.inputs.loader import Inputs, build_scenario
-    from spirals.scenarios.results.first_use import announced
-    from spirals.scenarios.runs.one_run import run_scenario
-
+    """Compile in this process where anything is left to do."""
     known = finished_rows(tasks, store)
-    missing = [place for place, task in enumerate(tasks) if task.run_id not in known]
-    if not missing:
-        return
-    cell = cells[missing[0]]
-    with announced():
-        scenario = build_scenario(Inputs(cell.inputs.tree))
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                run_scenario(scenario, cell.seed, twins=tasks[0].payload["twins"],
-                             steps=min(WARM_STEPS, scenario.steps))
-        except RuntimeError:  # a fault during the run belongs to that run; the others go on
-            log.debug("the first run failed", exc_info=True)
+    missing = [cell for cell, task in zip(cells, tasks, strict=True) if task.run_id not in known]
+    if missing:
+        compile_now(missing[0].inputs, missing[0].seed, tasks[0].payload["twins"])
 
 
 def _manifest(study: Study, cells: Sequence[Cell]) -> dict[str, Any]:
