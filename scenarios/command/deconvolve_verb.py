@@ -27,9 +27,10 @@ log = logging.getLogger("spirals")
 def deconvolve(options: argparse.Namespace) -> int:
     """Find the exogenous paths of a scenario's bars over depth x index feedback and print the set of amplification."""
     from spirals.scenarios.inputs.design import replication_seed
-    from spirals.scenarios.inputs.loader import load_scenario
+    from spirals.scenarios.inputs.loader import load_scenario, resolve_scenario
     from spirals.scenarios.inputs.overrides import check_overrides
     from spirals.scenarios.results.first_use import announced
+    from spirals.scenarios.runs.parts import Question, answer_folder
 
     faults = Faults()
     faults.attempt(check_overrides, options.set)
@@ -45,18 +46,21 @@ def deconvolve(options: argparse.Namespace) -> int:
     faults.lines = list(dict.fromkeys(faults.lines))
     faults.raise_if_any()
     seeds = [replication_seed(seed, r) for r in range(replications)] if replications else [seed]
-    with announced():
+    asked = {"price": options.price, "tolerance_bp": tolerance[0], "depths": depths, "kappas": list(kappas),
+             "seeds": seeds}
+    owned = Question("deconvolve", resolve_scenario(options.scenario, options.set), asked)
+    with answer_folder(options.out, owned), announced():
         cells = solve_grid(
             options.scenario, options.set, depths=depths, index_feedbacks=kappas, seeds=seeds, workers=workers,
             price=options.price, tolerance=tolerance[0] * 1e-4,
         )
-    document = {
-        "scenario": cells[0].found.scenario, "overrides": list(options.set), "price": options.price,
-        "tolerance_bp": tolerance[0], "slack": cells[0].found.slack, "seeds": seeds,
-        "cells": [as_record(cell) for cell in cells], "set": amplification_set(cells), "text": paragraph(cells),
-    }
-    if options.out:
-        write_folder(Path(options.out), options.scenario, options.set, cells, document)
+        document = {
+            "scenario": cells[0].found.scenario, "overrides": list(options.set), "price": options.price,
+            "tolerance_bp": tolerance[0], "slack": cells[0].found.slack, "seeds": seeds,
+            "cells": [as_record(cell) for cell in cells], "set": amplification_set(cells), "text": paragraph(cells),
+        }
+        if options.out:
+            write_folder(Path(options.out), options.scenario, options.set, cells, document)
     if options.json:
         print_json(document)
         return 0

@@ -21,8 +21,10 @@ log = logging.getLogger("spirals")
 
 def fit_event_verb(options: argparse.Namespace) -> int:
     """Fit the behaviour to one event, predict the other, and print tables, matrices and paragraphs."""
+    from spirals.scenarios.inputs.loader import resolve_scenario
     from spirals.scenarios.inputs.overrides import check_overrides
     from spirals.scenarios.results.first_use import announced
+    from spirals.scenarios.runs.parts import Question, answer_folder
 
     n_seeds, iterations = QUICK if options.quick else THOROUGH
     faults = Faults()
@@ -32,10 +34,12 @@ def fit_event_verb(options: argparse.Namespace) -> int:
     other = faults.attempt(open_event, options.transfer, options.set) if options.transfer else None
     faults.lines = list(dict.fromkeys(faults.lines))
     faults.raise_if_any()
-    with announced():
+    asked = {"transfer": options.transfer, "seeds": n_seeds, "quick": options.quick}
+    owned = Question("fit-event", resolve_scenario(options.event, options.set), asked)
+    with answer_folder(options.out, owned), announced():
         parts, document = fitted_answer(event, other, range(n_seeds), iterations, thin=options.quick)
-    if options.out:
-        write_fit_folder(Path(options.out), event.name, _command(options), parts, document)
+        if options.out:
+            write_fit_folder(Path(options.out), event.name, _command(options), parts, document)
     if options.json:
         print_json(document)
     else:

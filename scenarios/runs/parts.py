@@ -94,13 +94,13 @@ class Question:
 
 
 @contextlib.contextmanager
-def answer_folder(folder: str | Path, question: Question) -> Iterator[Store]:
+def answer_folder(folder: str | Path | None, question: Question) -> Iterator[Store]:
     """Open the folder of an answer, and say in its manifest how it was left.
 
     Parameters
     ----------
-    folder : str or Path
-        New, or of the same question.
+    folder : str or Path, optional
+        New, or of the same question; None: one that is gone afterwards.
     question : Question
 
     Raises
@@ -108,7 +108,9 @@ def answer_folder(folder: str | Path, question: Question) -> Iterator[Store]:
     InputError
         The folder belongs to something else or cannot be written; nothing in it is changed.
     """
-    with Store(Path(folder), question.owner) as store:
+    with contextlib.ExitStack() as stack:
+        place = folder or stack.enter_context(tempfile.TemporaryDirectory())
+        store = stack.enter_context(Store(Path(place), question.owner))
         manifest = {"started": now(), "inputs": {"scenario": question.inputs.tree}, "files": question.inputs.files(),
                     **provenance()}
         store.write_manifest({**manifest, "status": "running"})
@@ -131,7 +133,7 @@ def kept_parts(
     Parameters
     ----------
     folder : str or Path, optional
-        As of :func:`answer_folder`; None keeps nothing.
+        As of :func:`answer_folder`.
     question : Question
     workers : int
         Processes; the answer does not depend on it.
@@ -145,12 +147,10 @@ def kept_parts(
     RuntimeError
         A part failed, which its line in the journal explains; the others are kept.
     """
-    with contextlib.ExitStack() as stack:
-        place = folder or stack.enter_context(tempfile.TemporaryDirectory())
-        store = stack.enter_context(answer_folder(place, question))
+    with answer_folder(folder, question) as store:
         compile_now(question.inputs)
-        driver = stack.enter_context(TaskDriver(store, workers, process_pool if workers > 1 else SameProcess))
-        yield lambda function, parts: _made(driver, function, parts, told)
+        with TaskDriver(store, workers, process_pool if workers > 1 else SameProcess) as driver:
+            yield lambda function, parts: _made(driver, function, parts, told)
 
 
 def _made(
