@@ -125,6 +125,7 @@ class SpiralModel(mesa.Model):
             maintenance_margin_rate=maintenance_margin_rate, shock=shock,
         ))
         self.activation, self.collect_every, self.tick = activation, collect_every, 0
+        self._agents_so_far = 0
         given = self.setup
         self.population = Agents(
             given.instruments, given.depth, given.background, given.makers, given.arbitrageurs, given.population,
@@ -151,7 +152,6 @@ class SpiralModel(mesa.Model):
             self.datacollector.collect(self)
         if last:
             self.running = BY_POSITION
-            self._let_go()
 
     def run(self, steps: int | None = None) -> None:
         """Run `steps` steps, or to the horizon."""
@@ -230,6 +230,18 @@ class SpiralModel(mesa.Model):
         """Balance of the insurance fund [quote]."""
         return float(self.core.recorder.totals["fund"][self.core.step_index])
 
+    def register_agent(self, agent: mesa.Agent) -> None:
+        """Register an agent, numbered within this model.
+
+        Mesa 3.3 counts in a class-level dictionary whose keys are the models: no model would ever be freed.
+        """
+        super().register_agent(agent)
+        counters = getattr(mesa.Agent, "_ids", None)
+        if counters is not None:
+            counters.pop(self, None)
+            self._agents_so_far += 1
+            agent.unique_id = self._agents_so_far
+
     # -- inside ---------------------------------------------------------------------------------------
 
     def _create_agents(self) -> None:
@@ -277,12 +289,6 @@ class SpiralModel(mesa.Model):
             self.user_view.update(core, self.population.user_key)
             for agent in self._users:
                 called(agent, "step", core.step_index)
-
-    def _let_go(self) -> None:
-        """Let Mesa 3.3 forget the model: its class-level counter would keep it for ever."""
-        counters = getattr(mesa.Agent, "_ids", None)
-        if counters is not None:
-            counters.pop(self, None)
 
 
 def _row(agent: Participant) -> int:

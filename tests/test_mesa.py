@@ -2,8 +2,10 @@
 
 import copy
 import dataclasses
+import gc
 import math
 import warnings
+import weakref
 
 import mesa
 import numpy as np
@@ -195,13 +197,20 @@ def test_without_a_seed_every_model_is_another_draw_that_can_be_repeated():
     assert first.datacollector.get_model_vars_dataframe()["seed"].iloc[-1] == first.seed
 
 
-def test_finished_models_are_forgotten_by_mesa():
-    if not hasattr(mesa.Agent, "_ids"):
-        pytest.skip("only Mesa 3.3 keeps models in a class-level counter")
-    model = SpiralModel(traders=10, steps=2, rng=1)
-    assert model in mesa.Agent._ids
-    model.run()
-    assert model not in mesa.Agent._ids
+def test_models_are_freed_whether_they_were_finished_or_not():
+    """Mesa 3.3 keeps every model of which an agent was numbered by its class-level counter."""
+    forgotten = []
+    for steps in (0, 1, 2):
+        model = SpiralModel(traders=10, steps=2, rng=1)
+        model.run(steps)
+        forgotten += [weakref.ref(model), weakref.ref(model.core)]
+    numbers = [agent.unique_id for agent in model.agents]
+    late = mesa.Agent(model)
+    assert numbers == list(range(1, len(numbers) + 1)) and late.unique_id == len(numbers) + 1
+    assert late in model.agents
+    del model, late
+    gc.collect()
+    assert [one() for one in forgotten] == [None] * 6
 
 
 def test_flat_keywords_override_the_setup():

@@ -75,7 +75,7 @@ def _add_tail(add: Any, parents: list[argparse.ArgumentParser]) -> None:
     verb.add_argument("--every", metavar="SECONDS", default="10", help="between two looks at the score (default 10)")
     verb.add_argument("--seed", default="0", metavar="N", help="whole number of at least 0 (default 0)")
     verb.add_argument("--workers", metavar="N", default="1",
-                      help="processes; the answer is the same (default 1: each holds a population, 12 MB a run)")
+                      help="processes; the answer is the same (default 1: each holds a population, 7 MB a run)")
     verb.add_argument("--out", metavar="DIR", help="folder for tail.json")
     verb.set_defaults(verb=_tail, interrupted=KEPT)
 
