@@ -94,7 +94,7 @@ def impulse_text(document: dict[str, Any]) -> str:
         lines.append(
             f"{row['at_seconds']:8g} {row['side']:>5s} {gains[0]:>24s} {gains[1]:>24s} {1e4 * row['mark'][-1]:9.1f} "
             f"{1e4 * far:9.1f} {1e4 * row['initial_rate'][-1]:8.2f} {math.exp(row['depth'][-1]):8.2f} "
-            f"{row['forced'][-1] / row['size']:9.3f}")
+            f"{row['forced'][-1] / row['size']:z9.3f}")
     return "\n".join(lines).replace("nan", "n/a")
 
 
