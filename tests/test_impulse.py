@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from spirals.scenarios.command.entry import main
-from spirals.scenarios.feedback.impulse import ProbeAt, _pooled, impulses
+from spirals.scenarios.feedback.impulse import Impulse, ProbeAt, _pooled, impulses
 from spirals.scenarios.feedback.probe import RESPONSES, Response
 from spirals.scenarios.inputs.loader import resolve_scenario
+from spirals.scenarios.reports.figures_impulse import impulse_figure
 from spirals.simulation.measures.intervals import Interval
 
 SMALL = ["flash-crash", "-s", "population.traders=100", "-s", "steps=420"]
@@ -64,6 +65,15 @@ def test_the_verb_writes_table_and_figure_and_says_what_the_probe_was(tmp_path, 
     lines = (tmp_path / "out" / "response.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * 20 and lines[0].startswith("at_seconds,side,seconds,mark")
     assert (tmp_path / "out" / "response.svg").read_text().startswith("<?xml")
+
+
+def test_panels_in_which_nothing_moves_show_no_rounding():
+    still = {name: np.zeros(3) for name in RESPONSES} | {"mark": np.array([0.0, 1e-3, 2e-3])}
+    zero = Interval(0.0, 0.0, 0.0, 0.0, 2)
+    found = [Impulse(side, at, 1.0, np.arange(1.0, 4.0), still, {name: np.zeros(3) for name in RESPONSES}, zero, zero)
+             for at in (60.0, 120.0) for side in ("sell", "buy")]
+    mark, rate, *_ = impulse_figure(found).axes
+    assert mark.get_ylim()[1] > 20.0 and max(map(abs, rate.get_ylim())) > 0.01
 
 
 def test_bad_questions_are_told_together(capsys):

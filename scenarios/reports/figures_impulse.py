@@ -17,6 +17,7 @@ __all__ = ["impulse_figure"]
 BLUE, VERMILION = PALETTE[:2]
 TALLEST = 2.0   # of the panel of depth: where a book was nearly empty without the probe, ratios know no bounds
 ROUNDING = 1e-12   # a difference of rounding is none
+FLAT = 1e-6     # of an axis: nothing moved, and its ticks would be rounding
 COLOURS = {"sell": BLUE, "buy": VERMILION}
 PANELS = (("mark", "Mark", "bp"), ("initial_rate", "Initial rate", "bp of notional"),
           ("depth", "Depth within 1 %", "× that without, cut at 2"),
@@ -43,6 +44,10 @@ def impulse_figure(found: Sequence[Impulse]) -> "Figure":
                 if row == len(moments) - 1:
                     panel.set_xlabel("seconds since the probe began")
             axes[row, 0].set_ylabel(f"at {at / 60.0:.3g} min")
+        for panel in axes[0]:   # rows share their axis
+            low, high = panel.get_ylim()
+            if high - low < FLAT:
+                panel.set_ylim(-1.0, 1.0)
         axes[0, -1].legend(loc="upper left", fontsize=8.5, title="probe", title_fontsize=8.5)
     return canvas
 
