@@ -192,7 +192,7 @@ def test_a_folder_that_cannot_be_written_is_bad_input(tmp_path, monkeypatch):
 
 def test_two_sweeps_cannot_write_one_folder_but_a_dead_ones_lock_is_taken_over(tmp_path):
     first = Store(tmp_path, OWNER)
-    with pytest.raises(InputError, match=rf"another sweep \(process {os.getpid()}\)"):
+    with pytest.raises(InputError, match=rf"another command \(process {os.getpid()}\)"):
         Store(tmp_path, OWNER)
     first.close()
     (tmp_path / ".lock").write_text("999999999")

@@ -107,14 +107,14 @@ class Store:
 
     def _refuse_foreign(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
-            raise InputError([f"results folder is a file; allowed: a new folder or one of this study; "
+            raise InputError([f"results folder is a file; allowed: a new folder or one of the same inputs; "
                               f"given: {str(self.folder)!r}"])
         manifest = read_manifest(self.folder)
         if manifest is None:
             others = sorted({path.name for path in self.folder.glob("*")} - OWN_FILES) if self.folder.exists() else []
             if [name for name in others if not name.startswith(".")]:
                 raise InputError([f"results folder holds other files ({', '.join(others[:3])}) and no manifest; "
-                                  f"allowed: a new folder or one of this study; given: {str(self.folder)!r}"])
+                                  f"allowed: a new folder or one of the same inputs; given: {str(self.folder)!r}"])
             return
         theirs = {key: manifest.get(key) for key in self.owner}
         if theirs != self.owner:
@@ -134,10 +134,10 @@ class Store:
                 stream.seek(0)
                 holder = stream.read().decode(errors="replace").strip()
                 stream.close()
-                raise InputError([f"another sweep (process {holder or 'unknown'}) is writing the results folder; "
+                raise InputError([f"another command (process {holder or 'unknown'}) is writing the results folder; "
                                   f"allowed: one at a time; given: {str(self.folder)!r}"]) from None
             except OSError as error:
-                log.warning("no lock on %s (%s): run only one sweep there", self.folder, error.strerror)
+                log.warning("no lock on %s (%s): run only one command there", self.folder, error.strerror)
         stream.truncate(0)
         stream.write(str(os.getpid()).encode())
         stream.flush()
