@@ -8,6 +8,7 @@ in a folder, so that an interrupted answer goes on where it stopped, as a study 
 import contextlib
 import dataclasses
 import importlib
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RUN", "Part", "Parts", "Question", "answer_folder", "kept_parts", "parts_here"]
 
+log = logging.getLogger("spirals")
 #: The part that is one run with the twins asked for; its result holds all outcomes.
 RUN = "spirals.scenarios.runs.one_run:run_cell"
 
@@ -156,11 +158,10 @@ def kept_parts(
 def _made(
     driver: TaskDriver, function: str, parts: Sequence[Part], told: Callable[[int], Any]
 ) -> list[dict[str, Any]]:
-    files: dict[int, dict[str, str]] = {}
+    files = {id(inputs): inputs.files() for inputs in {id(part.inputs): part.inputs for part in parts}.values()}
     tasks = []
     for part in parts:
-        known = files.setdefault(id(part.inputs), part.inputs.files())
-        identity = run_id(part.inputs.tree, known, part.seed, code=feedback_code_digest(),
+        identity = run_id(part.inputs.tree, files[id(part.inputs)], part.seed, code=feedback_code_digest(),
                           extra={"function": function, **part.asked})
         tasks.append(Task(identity, part.payload))
     rows, counts = driver.run(tasks, function, told=told)
@@ -171,6 +172,6 @@ def _made(
 def _refuse_failed(rows: Sequence[Mapping[str, Any]], counts: "Counts") -> None:
     failed = [row for row in rows if row["status"] != "done"]
     if failed:
-        raise RuntimeError(f"{counts.failed} of {len(rows)} parts failed, the first with {failed[0]['error']} "
-                           f"(traceback: journal.jsonl, run {failed[0]['run_id']})")
+        log.debug("%s", failed[0]["traceback"])
+        raise RuntimeError(f"{counts.failed} of {len(rows)} parts failed, the first with {failed[0]['error']}")
 
