@@ -15,6 +15,7 @@ def small(monkeypatch):
     monkeypatch.setattr(bench, "REFERENCE", {50: 1})
     monkeypatch.setattr(bench, "USERS", {20: 2})
     monkeypatch.setattr(bench, "BOOK_EVENTS", (2000,))
+    monkeypatch.setattr(bench, "COPIED", 60)
     monkeypatch.setattr(bench, "REPETITIONS", 2)
     monkeypatch.setattr(bench, "_crash", lambda: iter(()))
     monkeypatch.setattr(bench, "_starts", lambda: iter(()))
@@ -38,6 +39,7 @@ def test_table_shows_targets_beside_figures(small, capsys):
     printed = capsys.readouterr().out
     assert "≥ 8M" in printed
     assert "a user's agent in plain Python" in printed
+    assert "copy of a state into an existing one" in printed and "fork of a state" in printed
     assert "≥ 200k" in printed
 
 

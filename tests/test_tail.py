@@ -11,6 +11,7 @@ from spirals.scenarios.command.entry import main
 from spirals.scenarios.feedback.splitting import Replicated
 from spirals.scenarios.feedback.tail import Tail, TailQuestion, tail_probability
 from spirals.scenarios.feedback.tail_lives import Life, Worker
+from spirals.scenarios.inputs.loader import build_scenario, resolve_scenario
 from spirals.simulation.copying import copy_into, fork
 from spirals.simulation.errors import InputError
 from spirals.simulation.market.clustered_volatility import ClusteredVolatility
@@ -24,7 +25,11 @@ WORLDS = [GeometricBrownian(), JumpDiffusion(intensity=3000.0), Heston(), Cluste
 
 
 def small(*changes):
-    return load_scenario("stochastic-volatility-crash", [*SMALL, *changes])
+    return build_scenario(small_inputs(*changes))
+
+
+def small_inputs(*changes):
+    return resolve_scenario("stochastic-volatility-crash", [*SMALL, *changes])
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: type(world).__name__)
@@ -103,7 +108,7 @@ def test_splitting_agrees_with_plain_runs():
     """Seed 0, 12 populations of 12; 200 plain runs of other seeds; four standard errors of the difference."""
     question = TailQuestion("drawdown_mark", 0.016, particles=12, replications=12)
     scenario = small("steps=100")
-    found = tail_probability(scenario, question)
+    found = tail_probability(small_inputs("steps=100"), question)
     reached = 0
     for seed in range(200):
         life = Life(Worker(scenario, seed, question))
@@ -119,8 +124,8 @@ def test_splitting_agrees_with_plain_runs():
 
 
 def test_a_score_that_never_moves_is_reported_as_such():
-    found = tail_probability(small("outside_world.volatility=0.1", "outside_world.long_run_volatility=0.1", "steps=30"),
-                             TailQuestion("bad_debt_gross", 1e6, particles=4, replications=2))
+    calm = small_inputs("outside_world.volatility=0.1", "outside_world.long_run_volatility=0.1", "steps=30")
+    found = tail_probability(calm, TailQuestion("bad_debt_gross", 1e6, particles=4, replications=2))
     assert found.estimate.mean == 0.0 and found.moved == 0.0
     assert "never moved" in found.verdict
 
@@ -135,8 +140,8 @@ def test_a_tail_made_by_openings_or_by_one_jump_is_told_to_be_no_case_for_splitt
 def test_a_fall_in_one_step_leaves_splitting_nothing_to_climb():
     """All bad debt comes in the seconds after one jump: no population of 10 finds a state from which to climb."""
     fall = ["shocks.0.at=30", "shocks.0.ramp_seconds=0", "shocks.0.size=-0.2", "shocks.0.rebound=0"]
-    scenario = load_scenario("flash-crash", [*SMALL, "steps=60", *fall])
-    found = tail_probability(scenario, TailQuestion("bad_debt_gross", 5e7, particles=10, replications=2))
+    inputs = resolve_scenario("flash-crash", [*SMALL, "steps=60", *fall])
+    found = tail_probability(inputs, TailQuestion("bad_debt_gross", 5e7, particles=10, replications=2))
     assert found.estimate.mean == 0.0 and found.jump > 0.8 and found.moved > 0.5
     assert "no life reached" in found.verdict and "one jump" in found.verdict
 

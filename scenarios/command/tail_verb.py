@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spirals.scenarios.feedback.critical import wilson_interval
-from spirals.scenarios.feedback.tail import SCORES, Tail, TailQuestion, tail_of_parts
+from spirals.scenarios.feedback.tail import SCORES, Tail, TailQuestion, tail_probability
 from spirals.scenarios.inputs.faults import Faults
 from spirals.scenarios.results.documents import print_json, write_json
 
@@ -39,7 +39,7 @@ def tail_verb(options: argparse.Namespace) -> int:
     owned = Question("tail", inputs, question.of_one_population())
     with (progress_bar(question.replications, 0, "population", not options.quiet) as told,
           kept_parts(options.out, owned, workers=workers, told=told) as parts):
-        found = tail_of_parts(inputs, question, parts)
+        found = tail_probability(inputs, question, parts)
         document = tail_document(options.scenario, options.set, found)
         if options.out:
             write_json(Path(options.out) / "tail.json", document)

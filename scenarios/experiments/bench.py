@@ -30,6 +30,7 @@ BOOK_EVENTS = (100_000, 1_000_000, 10_000_000)
 REPETITIONS = 7
 AGENT_STEPS, SECONDS = "agent-steps/s", "s"
 CRASH = "black-thursday-2020"
+COPIED = 10_000
 DAY_STEPS, DAY_TRADERS = 86_400, 10_000
 CHILD_SECONDS = 1800
 
@@ -88,7 +89,7 @@ def run_bench(full: bool = False) -> dict[str, Any]:
     """
     from tqdm import tqdm
 
-    parts: list[Callable[[], Iterator[Row]]] = [_traders, _book, _users, _crash, _starts]
+    parts: list[Callable[[], Iterator[Row]]] = [_traders, _book, _users, _crash, _copies, _starts]
     if full:
         parts += [_first_compilation, _memory]
     rows = []
@@ -109,7 +110,7 @@ def busy_market(traders: int, steps: int, **parts: Any) -> Any:
     return Setup(population=habits, steps=steps, **parts)
 
 
-def rates(work: Callable[[], None], amount: float, repetitions: int = REPETITIONS) -> tuple[float, float]:
+def rates(work: Callable[[], object], amount: float, repetitions: int = REPETITIONS) -> tuple[float, float]:
     """Return best and median of `amount` per second over repetitions of `work`."""
     found = []
     for _ in range(repetitions):
@@ -216,6 +217,20 @@ def _crash() -> Iterator[Row]:
         seconds.append(time.perf_counter() - started)
     yield Row(f"{CRASH}, {scenario.steps} steps", min(seconds), SECONDS, statistics.median(seconds), 0.5, False,
               agents=scenario.population.traders)
+
+
+def _copies() -> Iterator[Row]:
+    """Copies of a state with its book: into an existing run, and a fork into a fresh one."""
+    from spirals.agents.model import SpiralModel
+    from spirals.simulation.copying import copy_into, fork
+
+    core = SpiralModel(busy_market(COPIED, 100), rng=1, collect_every=0).core
+    core.run(20)
+    target = fork(core)
+    for name, copied, limit in (("copy of a state into an existing one", lambda: copy_into(core, target), 1e-3),
+                                ("fork of a state", lambda: fork(core), 5e-3)):
+        found = rates(copied, 1.0, 5 * REPETITIONS)
+        yield Row(name, 1.0 / found[0], SECONDS, 1.0 / found[1], limit, False, agents=COPIED)
 
 
 def _starts() -> Iterator[Row]:

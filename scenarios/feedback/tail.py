@@ -12,22 +12,21 @@ whatever the guide: the event is that of the score alone.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spirals.scenarios.feedback.splitting import Replicated, replicated
 from spirals.scenarios.feedback.tail_lives import SCORES, TailQuestion
-from spirals.scenarios.feedback.tail_population import Population, population
-from spirals.scenarios.runs.parts import Part, Parts
+from spirals.scenarios.feedback.tail_population import Population
+from spirals.scenarios.runs.parts import Part, Parts, parts_here
 from spirals.simulation.errors import InputError
 
 if TYPE_CHECKING:
     from spirals.scenarios.inputs.loader import Inputs
-    from spirals.scenarios.inputs.scenario import Scenario
 
-__all__ = ["SCORES", "Tail", "TailQuestion", "tail_of", "tail_of_parts", "tail_probability"]
+__all__ = ["SCORES", "Tail", "TailQuestion", "tail_of", "tail_probability"]
 
 POPULATION = "spirals.scenarios.feedback.tail_population:population_row"
 
@@ -104,17 +103,16 @@ class Tail:
         return f"splitting costs 1/{self.speed_up:.3g} of plain runs{f', although {why}' if why else ''}"
 
 
-def tail_probability(
-    scenario: "Scenario", question: TailQuestion, told: Callable[[int], Any] = lambda done: None
-) -> Tail:
+def tail_probability(inputs: "Inputs", question: TailQuestion, parts: Parts = parts_here) -> Tail:
     """Estimate how likely an outcome of a scenario reaches a level.
 
     Parameters
     ----------
-    scenario : Scenario
+    inputs : Inputs
+        Of the scenario.
     question : TailQuestion
-    told : callable
-        Called with 1 after each population.
+    parts : Parts
+        Makes the populations.
 
     Raises
     ------
@@ -124,15 +122,6 @@ def tail_probability(
     problems = question.problems()
     if problems:
         raise InputError(problems)
-    found = []
-    for replication in range(question.replications):
-        found.append(population(scenario, question, replication))
-        told(1)
-    return tail_of(question, scenario.steps, found)
-
-
-def tail_of_parts(inputs: "Inputs", question: TailQuestion, parts: Parts) -> Tail:
-    """Return the same answer as :func:`tail_probability`, with populations made, and kept, by `parts`."""
     asked = question.of_one_population()
     rows = parts(POPULATION, [Part(inputs, question.seed, {"question": asked, "replication": replication})
                               for replication in range(question.replications)])

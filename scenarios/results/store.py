@@ -8,12 +8,12 @@ a time holds the lock, which the system releases when the driver dies.
 import contextlib
 import json
 import logging
-import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from spirals.scenarios.results.documents import plain
 from spirals.simulation.errors import InputError
 
 try:
@@ -89,13 +89,13 @@ class Store:
         """Add one finished run; it is on the disk when this returns."""
         if self._journal is None:
             raise ValueError("the store is closed")
-        self._journal.write(json.dumps(_without_nan(dict(row)), ensure_ascii=False).encode() + b"\n")
+        self._journal.write(json.dumps(plain(dict(row)), ensure_ascii=False).encode() + b"\n")
         self._journal.flush()
         os.fsync(self._journal.fileno())
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest whole, with the owner and the schema version."""
-        full = {"schema_version": RESULTS_SCHEMA, **self.owner, **_without_nan(dict(manifest))}
+        full = {"schema_version": RESULTS_SCHEMA, **self.owner, **plain(dict(manifest))}
         text = json.dumps(full, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(self.folder / self.manifest_name, text.encode() + b"\n")
 
@@ -193,15 +193,6 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _without_nan(value: Any) -> Any:
-    """Return `value` with NaN and infinities as None, which JSON can hold."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return [_without_nan(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _named(owner: Mapping[str, Any]) -> str:

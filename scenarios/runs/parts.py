@@ -12,18 +12,16 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from spirals.scenarios.inputs.loader import Inputs
+from spirals.scenarios.results.documents import plain
 from spirals.scenarios.results.identity import feedback_code_digest, run_id
 from spirals.scenarios.results.manifest import now, provenance
 from spirals.scenarios.results.store import Store
 from spirals.scenarios.results.task_driver import Task, TaskDriver
 from spirals.scenarios.results.workers import SameProcess, process_pool
 from spirals.scenarios.runs.warm import compile_now
-
-if TYPE_CHECKING:
-    from spirals.scenarios.results.task_driver import Counts
 
 __all__ = ["RUN", "Part", "Parts", "Question", "answer_folder", "kept_parts", "parts_here"]
 
@@ -59,14 +57,14 @@ class Parts(Protocol):
     """Makes parts: ``parts("package.module:function", [part, ...])`` returns their results in order."""
 
     def __call__(self, function: str, parts: Sequence[Part]) -> list[dict[str, Any]]:
-        """Return what `function` returns for the payload of every part; NaN may come back as None."""
+        """Return what `function` returns for the payload of every part; NaN and infinities as None."""
 
 
 def parts_here(function: str, parts: Sequence[Part]) -> list[dict[str, Any]]:
     """Make parts one after the other in this process, and keep nothing."""
     module, _, name = function.partition(":")
     made = getattr(importlib.import_module(module), name)
-    return [made(part.payload) for part in parts]
+    return [plain(made(part.payload)) for part in parts]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,14 +162,9 @@ def _made(
         identity = run_id(part.inputs.tree, files[id(part.inputs)], part.seed, code=feedback_code_digest(),
                           extra={"function": function, **part.asked})
         tasks.append(Task(identity, part.payload))
-    rows, counts = driver.run(tasks, function, told=told)
-    _refuse_failed(rows, counts)
-    return rows
-
-
-def _refuse_failed(rows: Sequence[Mapping[str, Any]], counts: "Counts") -> None:
+    rows, _ = driver.run(tasks, function, told=told)
     failed = [row for row in rows if row["status"] != "done"]
     if failed:
         log.debug("%s", failed[0]["traceback"])
-        raise RuntimeError(f"{counts.failed} of {len(rows)} parts failed, the first with {failed[0]['error']}")
-
+        raise RuntimeError(f"{len(failed)} of {len(rows)} parts failed, the first with {failed[0]['error']}")
+    return [plain(row) for row in rows]   # as those of the journal

@@ -15,6 +15,7 @@ from spirals.scenarios.results.manifest import now, provenance
 from spirals.scenarios.results.store import Store
 from spirals.scenarios.results.task_driver import Counts, Task, finished_rows, run_tasks
 from spirals.scenarios.results.workers import PoolFactory, available_cores, process_pool
+from spirals.scenarios.runs.parts import RUN
 from spirals.scenarios.runs.study_paths import PATH_COLUMNS, SOLVE_FUNCTION, drop_changed, path_tasks
 from spirals.scenarios.runs.warm import compile_now
 from spirals.simulation.errors import InputError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["SEEDING", "SweepResult", "study_tasks", "sweep_study"]
 
 SEEDING = "the seed of a run depends on (root seed, replication) only: common random numbers at all points"
-CELL_FUNCTION = "spirals.scenarios.runs.one_run:run_cell"
+CELL_FUNCTION = RUN
 
 
 @dataclasses.dataclass(frozen=True)
